@@ -1,0 +1,124 @@
+/**
+ * The one seam for an operation of our own.
+ *
+ * An op has a reference (plain tfjs ops: runs on every backend and reads like the paper), optional fused
+ * kernels per backend with the same result, and a gradient that may serve several outputs at once. It is
+ * registered as a tfjs kernel, so it joins the tape, the profiler and the leak checker like any other.
+ */
+import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
+import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
+import type { KernelBackend, NamedAttrMap, NamedTensorMap, Tensor, TensorInfo } from '@tensorflow/tfjs-core';
+import { engine, registerGradient, registerKernel, tidy } from '@tensorflow/tfjs-core';
+import { WasmCall } from './wasm-call.ts';
+
+/** Backends that the project runs on; an op's reference serves each that has no kernel of its own. */
+export const BACKEND_NAMES = ['cpu', 'wasm', 'webgpu', 'tensorflow'] as const;
+export type BackendName = (typeof BACKEND_NAMES)[number];
+
+/** Named inputs; an optional input is left out, never null. */
+export type OpInputs = Readonly<Record<string, Tensor | undefined>>;
+
+export interface OpDefinition<I extends OpInputs, A extends object> {
+  /** Registered as `Spectra<name>`; unique, CamelCase. */
+  readonly name: string;
+  /** Plain tfjs ops, run inside a `tidy`; returns every output. May return null for "not here" never. */
+  readonly reference: (inputs: I, attrs: A) => Tensor[];
+  /** Fused kernels. One that returns `undefined` hands this call to the reference. */
+  readonly kernels?: {
+    readonly wasm?: (inputs: KernelInputs<I>, attrs: A, call: WasmCall) => TensorInfo[] | undefined;
+    readonly webgpu?: (inputs: KernelInputs<I>, attrs: A, backend: WebGPUBackend) => TensorInfo[] | undefined;
+  };
+  /**
+   * Gradients with respect to the float32 inputs, given the cotangents of all outputs (zeros for an output
+   * that nothing used). Runs inside a `tidy`. Inputs it leaves out get no gradient.
+   */
+  readonly gradient?: (context: GradientContext<I, A>) => { readonly [K in keyof I]?: Tensor };
+}
+
+export type KernelInputs<I extends OpInputs> = { readonly [K in keyof I]: TensorInfo | (undefined extends I[K] ? undefined : never) };
+
+export interface GradientContext<I extends OpInputs, A> {
+  readonly dys: Tensor[];
+  readonly inputs: I;
+  readonly outputs: Tensor[];
+  readonly attrs: A;
+}
+
+/** A callable op: tensors in, tensors out; the caller owns what it returns (inside a `tidy`, the tidy does). */
+export type Op<I extends OpInputs, A extends object> = (inputs: I, attrs: A) => Tensor[];
+
+/**
+ * Defines, registers and returns an op.
+ *
+ * The order of the saved tensors is fixed by the call's own inputs: a call with an optional input saves it,
+ * one without does not.
+ */
+export function defineOp<I extends OpInputs, A extends object>(definition: OpDefinition<I, A>): Op<I, A> {
+  const kernelName = `Spectra${definition.name}`;
+  for (const backendName of BACKEND_NAMES) {
+    registerKernel({
+      kernelName,
+      backendName,
+      kernelFunc: ({ inputs, attrs, backend }) =>
+        runKernel(definition, backendName, inputs as unknown as I, attrs as unknown as A, backend as KernelBackend),
+    });
+  }
+  if (definition.gradient !== undefined) {
+    const gradient = definition.gradient;
+    registerGradient({
+      kernelName,
+      saveAllInputs: true,
+      // tfjs asks for a flag per output; one flag too many is ignored, so this covers every op
+      outputsToSave: Array.from({ length: MAX_OUTPUTS }, () => true),
+      gradFunc: (dy, saved, attrs) => {
+        const names = (attrs as unknown as CallAttrs<A>).inputNames;
+        const inputs = Object.fromEntries(names.map((name, i) => [name, saved[i]])) as unknown as I;
+        const grads = tidy(() => {
+          const found = gradient({
+            dys: Array.isArray(dy) ? dy : [dy],
+            inputs,
+            outputs: saved.slice(names.length),
+            attrs: attrs as unknown as A,
+          });
+          return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined)) as NamedTensorMap;
+        });
+        // a clone each: tfjs disposes accumulated gradients, and two inputs may have been given one tensor
+        return Object.fromEntries(Object.entries(grads).map(([name, value]) => [name, () => value.clone()]));
+      },
+    });
+  }
+  return (inputs, attrs) => {
+    const given: NamedTensorMap = {};
+    for (const [name, value] of Object.entries(inputs)) if (value !== undefined) given[name] = value;
+    const call: CallAttrs<A> = { ...attrs, inputNames: Object.keys(given) };
+    const out = engine().runKernel(kernelName, given, call as unknown as NamedAttrMap) as Tensor | Tensor[];
+    return Array.isArray(out) ? out : [out];
+  };
+}
+
+const MAX_OUTPUTS = 16;
+
+type CallAttrs<A> = A & { readonly inputNames: readonly string[] };
+
+function runKernel<I extends OpInputs, A extends object>(
+  definition: OpDefinition<I, A>,
+  backendName: BackendName,
+  inputs: I,
+  attrs: A,
+  backend: KernelBackend,
+): TensorInfo[] | Tensor[] {
+  if (backendName === 'wasm' && definition.kernels?.wasm !== undefined) {
+    const call = new WasmCall(backend as unknown as BackendWasm);
+    try {
+      const out = definition.kernels.wasm(inputs as unknown as KernelInputs<I>, attrs, call);
+      if (out !== undefined) return out;
+    } finally {
+      call.release();
+    }
+  }
+  if (backendName === 'webgpu' && definition.kernels?.webgpu !== undefined) {
+    const out = definition.kernels.webgpu(inputs as unknown as KernelInputs<I>, attrs, backend as unknown as WebGPUBackend);
+    if (out !== undefined) return out;
+  }
+  return tidy(() => definition.reference(inputs, attrs));
+}
