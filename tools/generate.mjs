@@ -1,6 +1,6 @@
 // Makes what the sources import but git does not keep: the AssemblyScript kernels of every package as base64
-// (`packages/*/src/kernels/wasm/index.as.ts` -> `generated/wasm.js`) and tfjs's gradient registrations as one
-// module (plain Node cannot load tfjs-core's deep import). Skips what is newer than its sources.
+// (`packages/*/src/kernels/wasm/index.as.ts` -> `generated/wasm.js`) and tfjs's gradient and
+// chained-op registrations as one module (plain Node cannot load tfjs-core's deep imports). Skips what is newer than its sources.
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -43,9 +43,13 @@ for (const name of readdirSync(join(root, 'packages'))) {
 }
 
 const gradients = join(root, 'packages/tensor/src/generated/gradients.js');
-if (!existsSync(gradients)) {
+if (!existsSync(gradients) || statSync(gradients).mtimeMs < statSync(fileURLToPath(import.meta.url)).mtimeMs) {
   await build({
-    stdin: { contents: "import '@tensorflow/tfjs-core/dist/register_all_gradients.js';", resolveDir: join(root, 'packages/tensor') },
+    stdin: {
+      contents: "import '@tensorflow/tfjs-core/dist/register_all_gradients.js';" +
+        "import '@tensorflow/tfjs-core/dist/public/chained_ops/register_all_chained_ops.js';",
+      resolveDir: join(root, 'packages/tensor'),
+    },
     bundle: true, format: 'esm', minify: true, outfile: gradients, logLevel: 'error', mainFields: ['module', 'main'],
   });
   writeFileSync(gradients.replace(/\.js$/, '.d.ts'), 'export {};\n');

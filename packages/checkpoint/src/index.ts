@@ -1,1 +1,11 @@
-export {};
+export * from './byte-source.ts';
+export type { WritableData, WritableDtype } from './convert.ts';
+export * from './dtypes.ts';
+export * from './floats.ts';
+export { parseHeader, type SafetensorsHeader, type TensorEntry } from './header.ts';
+export * from './parameters.ts';
+export { openSafetensors, readHeader } from './safetensors-reader.ts';
+export * from './safetensors-writer.ts';
+export { openSharded, parseShardIndex, planShards, type ShardIndex, type ShardPlan } from './sharded.ts';
+export type { TensorSlice } from './slice.ts';
+export { checkTensors, type ReadOptions, readTensor, type TensorStore, toTensor } from './tensor-store.ts';

@@ -8,7 +8,7 @@
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import type { KernelBackend, NamedAttrMap, NamedTensorMap, Tensor, TensorInfo } from '@tensorflow/tfjs-core';
-import { engine, registerGradient, registerKernel, tidy } from '@tensorflow/tfjs-core';
+import { engine, registerGradient, registerKernel, tidy, zeros } from '@tensorflow/tfjs-core';
 import { WasmCall } from './wasm-call.ts';
 
 /** Backends that the project runs on; an op's reference serves each that has no kernel of its own. */
@@ -21,7 +21,7 @@ export type OpInputs = Readonly<Record<string, Tensor | undefined>>;
 export interface OpDefinition<I extends OpInputs, A extends object> {
   /** Registered as `Spectra<name>`; unique, CamelCase. */
   readonly name: string;
-  /** Plain tfjs ops, run inside a `tidy`; returns every output. May return null for "not here" never. */
+  /** Plain tfjs ops, run inside a `tidy`; returns every output. */
   readonly reference: (inputs: I, attrs: A) => Tensor[];
   /** Fused kernels. One that returns `undefined` hands this call to the reference. */
   readonly kernels?: {
@@ -30,7 +30,7 @@ export interface OpDefinition<I extends OpInputs, A extends object> {
   };
   /**
    * Gradients with respect to the float32 inputs, given the cotangents of all outputs (zeros for an output
-   * that nothing used). Runs inside a `tidy`. Inputs it leaves out get no gradient.
+   * that nothing used). Runs inside a `tidy`. Inputs it leaves out get the gradient zero.
    */
   readonly gradient?: (context: GradientContext<I, A>) => { readonly [K in keyof I]?: Tensor };
 }
@@ -59,8 +59,11 @@ export function defineOp<I extends OpInputs, A extends object>(definition: OpDef
     registerKernel({
       kernelName,
       backendName,
-      kernelFunc: ({ inputs, attrs, backend }) =>
-        runKernel(definition, backendName, inputs as unknown as I, attrs as unknown as A, backend as KernelBackend),
+      kernelFunc: ({ inputs, attrs, backend }) => {
+        const call = attrs as unknown as CallAttrs<A>;
+        const named = byName(call.inputNames, inputs as unknown as Tensor[]) as unknown as I;
+        return runKernel(definition, backendName, named, call, backend as KernelBackend);
+      },
     });
   }
   if (definition.gradient !== undefined) {
@@ -71,29 +74,35 @@ export function defineOp<I extends OpInputs, A extends object>(definition: OpDef
       // tfjs asks for a flag per output; one flag too many is ignored, so this covers every op
       outputsToSave: Array.from({ length: MAX_OUTPUTS }, () => true),
       gradFunc: (dy, saved, attrs) => {
-        const names = (attrs as unknown as CallAttrs<A>).inputNames;
-        const inputs = Object.fromEntries(names.map((name, i) => [name, saved[i]])) as unknown as I;
+        const call = attrs as unknown as CallAttrs<A>;
+        const names = call.inputNames;
         const grads = tidy(() => {
           const found = gradient({
             dys: Array.isArray(dy) ? dy : [dy],
-            inputs,
+            inputs: byName(names, saved) as unknown as I,
             outputs: saved.slice(names.length),
-            attrs: attrs as unknown as A,
-          });
-          return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined)) as NamedTensorMap;
+            attrs: call,
+          }) as Readonly<Record<string, Tensor | undefined>>;
+          // the tape asks for a gradient of every input that depends on x, an index computed from x included
+          return names.map((name, i) => found[name] ?? zeros(saved[i]!.shape));
         });
         // a clone each: tfjs disposes accumulated gradients, and two inputs may have been given one tensor
-        return Object.fromEntries(Object.entries(grads).map(([name, value]) => [name, () => value.clone()]));
+        return Object.fromEntries(grads.map((grad, i) => [String(i), () => grad.clone()]));
       },
     });
   }
   return (inputs, attrs) => {
-    const given: NamedTensorMap = {};
-    for (const [name, value] of Object.entries(inputs)) if (value !== undefined) given[name] = value;
-    const call: CallAttrs<A> = { ...attrs, inputNames: Object.keys(given) };
-    const out = engine().runKernel(kernelName, given, call as unknown as NamedAttrMap) as Tensor | Tensor[];
+    const given = Object.entries(inputs).filter((entry): entry is [string, Tensor] => entry[1] !== undefined);
+    const call: CallAttrs<A> = { ...attrs, inputNames: given.map(([name]) => name) };
+    // an array, as tfjs saves "all inputs" of nothing else; their names travel in the attributes
+    const tensors = given.map(([, tensor]) => tensor) as unknown as NamedTensorMap;
+    const out = engine().runKernel(kernelName, tensors, call as unknown as NamedAttrMap) as Tensor | Tensor[];
     return Array.isArray(out) ? out : [out];
   };
+}
+
+function byName(names: readonly string[], tensors: readonly Tensor[]): Record<string, Tensor> {
+  return Object.fromEntries(names.map((name, i) => [name, tensors[i]!]));
 }
 
 const MAX_OUTPUTS = 16;
@@ -120,5 +129,13 @@ function runKernel<I extends OpInputs, A extends object>(
     const out = definition.kernels.webgpu(inputs as unknown as KernelInputs<I>, attrs, backend as unknown as WebGPUBackend);
     if (out !== undefined) return out;
   }
-  return tidy(() => definition.reference(inputs, attrs));
+  return tidy(() => {
+    const given = new Set<Tensor>(Object.values(inputs) as Tensor[]);
+    return definition.reference(inputs, attrs).map(output => {
+      // an input, or one output twice, would be one node of the tape with two meanings
+      const fresh = given.has(output) ? output.clone() : output;
+      given.add(fresh);
+      return fresh;
+    });
+  });
 }

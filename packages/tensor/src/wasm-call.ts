@@ -5,13 +5,8 @@
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import type { DataType, TensorInfo } from '@tensorflow/tfjs-core';
 import { SpectraError } from './errors.ts';
-import { relaxedSimd } from './wasm-features.ts';
-
-/** A module's two builds as base64, made by `tools/generate.mjs` from AssemblyScript. */
-export interface WasmBinary {
-  readonly simd: string;
-  readonly relaxed: string;
-}
+import { chosenCompilation } from './kernels/wasm/choose.ts';
+import { compileWasm, type WasmBinary } from './wasm-compile.ts';
 
 interface HeapModule {
   readonly asm?: { readonly memory: WebAssembly.Memory };
@@ -44,7 +39,7 @@ export class WasmCall {
   /** The byte address of a tensor's data in wasm memory. */
   address(info: TensorInfo): number {
     const entry = (this.backend as unknown as { dataIdMap: { get(id: object): { memoryOffset: number } } }).dataIdMap;
-    return entry.get(info.dataId).memoryOffset;
+    return entry.get(info.dataId).memoryOffset >>> 0;
   }
 
   /** `address`, or 0 where an optional input was left out. */
@@ -54,7 +49,7 @@ export class WasmCall {
 
   /** Uninitialised bytes, 16-byte aligned, freed when the call ends. */
   scratch(bytes: number): number {
-    const raw = heapOf(this.backend)._malloc(bytes + 16);
+    const raw = heapOf(this.backend)._malloc(bytes + 16) >>> 0;
     if (raw === 0) {
       throw new SpectraError('BACKEND_FAILED', {
         message: `the wasm heap cannot give ${bytes} bytes.`,
@@ -62,7 +57,7 @@ export class WasmCall {
       });
     }
     this.scratches.push(raw);
-    return (raw + 15) & ~15;
+    return ((raw + 15) & ~15) >>> 0;
   }
 
   /** A view of wasm memory; valid until the next allocation. */
@@ -82,7 +77,8 @@ export class WasmCall {
 
 /**
  * A lazily compiled kernel module. `exports(backend)` gives its functions on that backend's memory. Modules are
- * built without static data, so that they own no part of the imported memory.
+ * built without static data, so that they own no part of the imported memory. A module that imports the matrix
+ * product re-exports its `setWideTiles`, which is called here.
  */
 export function defineWasmModule<Exports>(binary: WasmBinary): (backend: BackendWasm) => Exports {
   const instances = new WeakMap<object, Exports>();
@@ -90,13 +86,15 @@ export function defineWasmModule<Exports>(binary: WasmBinary): (backend: Backend
   return backend => {
     const found = instances.get(backend);
     if (found !== undefined) return found;
-    compiled ??= new WebAssembly.Module(decodeBase64(relaxedSimd() ? binary.relaxed : binary.simd));
+    const compilation = chosenCompilation();
+    compiled ??= compileWasm(binary, compilation);
     const memory = heapOf(backend).asm?.memory;
     if (memory === undefined) {
       throw new SpectraError('BACKEND_FAILED', { message: 'the wasm backend does not expose its memory.' });
     }
     const instance = new WebAssembly.Instance(compiled, { env: { memory, abort: trap } });
-    const exports = instance.exports as unknown as Exports;
+    const exports = instance.exports as unknown as Exports & { setWideTiles?(wide: number): void };
+    exports.setWideTiles?.(compilation.wideTiles ? 1 : 0);
     instances.set(backend, exports);
     return exports;
   };
@@ -104,8 +102,4 @@ export function defineWasmModule<Exports>(binary: WasmBinary): (backend: Backend
 
 function trap(): never {
   throw new SpectraError('BACKEND_FAILED', { message: 'a wasm kernel aborted.' });
-}
-
-function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(atob(text), c => c.charCodeAt(0));
 }

@@ -1,1 +1,5 @@
-export {};
+export * from './backend.ts';
+export * from './close.ts';
+export * from './fixture.ts';
+export * from './gradients.ts';
+export * from './leaks.ts';

@@ -1,0 +1,116 @@
+#!/usr/bin/env node
+/** `spectra-trainer`: the command line. Each command is a file of `commands/`. */
+import { Command, CommanderError, Option } from 'commander';
+import { EXIT, exitCodeOf, formatError } from './exit-codes.ts';
+import packageJson from '../package.json' with { type: 'json' };
+
+const program = new Command('spectra-trainer')
+  .description('Train, resume, evaluate, sample and inspect SPECTRA language models.')
+  .version(packageJson.version)
+  .showHelpAfterError('(add --help for the options)')
+  .exitOverride();
+
+const backend = () => new Option('--backend <name>', 'TensorFlow.js backend').choices(['auto', 'wasm', 'webgpu', 'tensorflow', 'cpu']);
+const balance = () => new Option('--balance <mode>', 'how routers balance').choices(['batch', 'potentials', 'none']);
+const collect = (value: string, before: string[]): string[] => [...before, value];
+const whole = (value: string): number => {
+  const number = Number(value);
+  if (!Number.isInteger(number) || number < 0) throw new CommanderError(EXIT.usage, 'spectra.number', `error: ${value} is not a whole number`);
+  return number;
+};
+const real = (value: string): number => {
+  const number = Number(value);
+  if (!Number.isFinite(number)) throw new CommanderError(EXIT.usage, 'spectra.number', `error: ${value} is not a number`);
+  return number;
+};
+
+program
+  .command('train <config>')
+  .description('train the run that a YAML or JSON file describes')
+  .option('--set <key=value>', 'override a key, e.g. --set optim.lr=1e-3 (repeatable)', collect, [])
+  .option('--resume', 'continue from the newest complete checkpoint if the run exists', false)
+  .option('--overwrite', 'replace an existing run of this name', false)
+  .option('--dry-run', 'build, run one forward and backward, print sizes and times, write nothing', false)
+  .action(async (config: string, options) => (await import('./commands/train.ts')).trainCommand(config, options));
+
+program
+  .command('resume <run>')
+  .description('continue a run from its newest complete checkpoint')
+  .action(async (run: string) => (await import('./commands/train.ts')).resumeCommand(run));
+
+program
+  .command('eval <model>')
+  .description('held-out loss and routing metrics of a run or checkpoint, with both balancing rules')
+  .option('--config <file>', "data to evaluate on; by default the run's own")
+  .option('--tokens <n>', 'held-out tokens per domain', whole)
+  .option('--out <folder>', 'where results_<time>.json goes; by default the run folder')
+  .addOption(backend())
+  .option('--json', 'print the results as JSON', false)
+  .action(async (model: string, options) => (await import('./commands/eval.ts')).evalCommand(model, options));
+
+program
+  .command('generate <model>')
+  .description('continue a prompt, token by token, with the expert that served each')
+  .option('--prompt <text>', 'the text to continue', '')
+  .option('--tokens <n>', 'tokens to generate', whole, 200)
+  .option('--temperature <t>', '0 is greedy', real, 0.8)
+  .option('--top-p <p>', 'nucleus', real, 0.95)
+  .option('--seed <n>', 'seed of the sampling', whole, 0)
+  .option('--layer <l>', 'the layer whose expert colours a token; by default the last', whole)
+  .addOption(backend())
+  .option('--json', 'print tokens, experts and gates as JSON', false)
+  .action(async (model: string, options) => (await import('./commands/generate.ts')).generateCommand(model, options));
+
+program
+  .command('inspect <model>')
+  .description('configuration, tensors, parameters and router state of a model, checkpoint or run')
+  .option('--json', 'print JSON', false)
+  .action(async (model: string, options) => (await import('./commands/inspect.ts')).inspectCommand(model, options));
+
+program
+  .command('forward <model>')
+  .description('run a model on token ids and write logits, layer outputs and routes as safetensors')
+  .requiredOption('--input <file>', 'JSON with input_ids [B,S], optional attention_mask, position_ids, prompt_ids')
+  .requiredOption('--out <file>', 'safetensors file to write')
+  .addOption(balance().default('potentials'))
+  .option('--generate <n>', 'also generate n tokens greedily from prompt_ids', whole)
+  .addOption(backend())
+  .action(async (model: string, options) => (await import('./commands/forward.ts')).forwardCommand(model, options));
+
+const config = program.command('config').description('work with configuration files');
+config
+  .command('print <file>')
+  .description('the resolved configuration with every default')
+  .option('--set <key=value>', 'override a key (repeatable)', collect, [])
+  .action(async (file: string, options) => (await import('./commands/config.ts')).printConfig(file, options));
+config
+  .command('validate <file>')
+  .description('check a configuration; exit code 2 if it is not valid')
+  .option('--set <key=value>', 'override a key (repeatable)', collect, [])
+  .action(async (file: string, options) => (await import('./commands/config.ts')).validateConfig(file, options));
+config
+  .command('schema')
+  .description('the JSON schema of configuration files')
+  .action(async () => (await import('./commands/config.ts')).printSchema());
+
+program
+  .command('doctor')
+  .description('what this machine offers: Node, backends, SIMD, GPU, disk; each finding with a fix')
+  .option('--json', 'print JSON', false)
+  .action(async options => (await import('./commands/doctor.ts')).doctorCommand(options));
+
+program
+  .command('demo')
+  .description('train a small SPECTRA language model on five domains of real text and show what came out')
+  .option('--compare', 'train softmax top-2 with auxiliary loss beside it', false)
+  .option('--steps <n>', 'fewer steps, for a quick look', whole)
+  .option('--runs-dir <folder>', 'where the runs go', 'runs')
+  .action(async options => (await import('./commands/demo.ts')).demoCommand(options));
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? EXIT.ok : EXIT.usage);
+  console.error(formatError(error));
+  process.exit(exitCodeOf(error));
+}

@@ -1,0 +1,98 @@
+/** From a YAML or JSON file and dotted overrides to a validated, fully resolved configuration. */
+import { readFileSync } from 'node:fs';
+import { SpectraError } from '@spectra/tensor';
+import { parse, stringify } from 'yaml';
+import { z } from 'zod';
+import { nearestKey } from './nearest-key.ts';
+import { type TrainerConfig, trainerConfigSchema } from './schema.ts';
+
+type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+
+/** Reads, overrides (`a.b=value`, the value as YAML) and validates. */
+export function loadConfig(path: string, overrides: readonly string[] = []): TrainerConfig {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new SpectraError('FILE_MISSING', { message: `cannot read the configuration ${path}.`, where: path, fix: 'Check the path.', cause });
+  }
+  return parseConfig(text, overrides, path);
+}
+
+export function parseConfig(text: string, overrides: readonly string[] = [], where = 'config'): TrainerConfig {
+  let value: Json;
+  try {
+    value = parse(text) as Json;
+  } catch (cause) {
+    throw new SpectraError('CONFIG_INVALID', { message: `not valid YAML: ${(cause as Error).message}`, where, cause });
+  }
+  for (const override of overrides) applyOverride(value, override);
+  return validate(value, where);
+}
+
+/** The configuration as YAML with every default written out. */
+export function formatConfig(config: TrainerConfig): string {
+  return stringify(config);
+}
+
+function applyOverride(root: Json, override: string): void {
+  const [, path, value] = /^([^=]+)=(.*)$/s.exec(override) ?? [];
+  if (path === undefined || value === undefined) {
+    throw new SpectraError('USAGE', { message: `--set ${override} is not of the form key.path=value.`, where: '--set' });
+  }
+  const keys = path.split('.');
+  let node = root;
+  keys.forEach((key, i) => {
+    if (node === null || typeof node !== 'object') {
+      throw new SpectraError('CONFIG_INVALID', { message: `${keys.slice(0, i).join('.')} is no section.`, where: `--set ${path}` });
+    }
+    const record = node as { [key: string]: Json };
+    if (i === keys.length - 1) record[key] = parse(value) as Json;
+    else node = record[key] ??= {};
+  });
+}
+
+function validate(value: Json, where: string): TrainerConfig {
+  const result = trainerConfigSchema.safeParse(value);
+  if (result.success) return result.data;
+  const lines = result.error.issues.flatMap(issue => describeIssue(issue));
+  throw new SpectraError('CONFIG_INVALID', {
+    message: lines.join('; '),
+    where,
+    fix: 'See `spectra-trainer config schema` for every key.',
+  });
+}
+
+function describeIssue(issue: z.core.$ZodIssue): string[] {
+  const path = issue.path.join('.');
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map(key => {
+      const near = nearestKey(key, keysAt(issue.path));
+      return `unknown key ${[...issue.path, key].join('.')}${near === undefined ? '' : ` (did you mean ${near}?)`}`;
+    });
+  }
+  if (issue.code === 'invalid_union') return [`${path}: ${issue.note ?? 'no alternative fits'}`];
+  return [`${path || 'the file'}: ${issue.message}`];
+}
+
+/** The keys the schema knows at a path; unions offer those of all alternatives. */
+function keysAt(path: readonly PropertyKey[]): string[] {
+  let nodes = [z.toJSONSchema(trainerConfigSchema, { io: 'input' }) as JsonSchema];
+  for (const key of path) {
+    nodes = nodes.flatMap(alternatives).flatMap(node => (typeof key === 'number' ? [node.items] : [node.properties?.[String(key)]]))
+      .filter(node => node !== undefined);
+  }
+  return nodes.flatMap(alternatives).flatMap(node => Object.keys(node.properties ?? {}));
+}
+
+interface JsonSchema {
+  readonly properties?: Record<string, JsonSchema>;
+  readonly items?: JsonSchema;
+  readonly anyOf?: readonly JsonSchema[];
+  readonly oneOf?: readonly JsonSchema[];
+  readonly allOf?: readonly JsonSchema[];
+}
+
+function alternatives(node: JsonSchema): JsonSchema[] {
+  return [node, ...[...(node.anyOf ?? []), ...(node.oneOf ?? []), ...(node.allOf ?? [])].flatMap(alternatives)];
+}

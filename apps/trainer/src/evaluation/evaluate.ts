@@ -1,0 +1,128 @@
+/** Held-out loss per domain and routing metrics, under the causal decoding rule and under the training rule. */
+import { fromRouting, RoutingMonitor, type RoutingReport, ruleAgreement } from '@spectra/monitor';
+import type { Balance, Routing } from '@spectra/routing';
+import type { DecoderModel } from '@spectra/transformer';
+import * as tf from '@tensorflow/tfjs-core';
+import { lossOf, maskOf, type TokenArrays } from '../training/micro-batch.ts';
+
+export interface HeldOutBatch {
+  readonly domain: number;
+  readonly tokens: TokenArrays;
+}
+
+export interface DomainLoss {
+  readonly domain: string;
+  /** Mean nats per token. */
+  readonly loss: number;
+  readonly perplexity: number;
+  readonly tokens: number;
+}
+
+export interface RuleEvaluation {
+  readonly balance: Balance;
+  readonly domains: readonly DomainLoss[];
+  /** Mean of the domains' losses: every domain counts alike. */
+  readonly loss: number;
+  /** Absent for a dense model. */
+  readonly routing?: RoutingReport;
+}
+
+export interface Evaluation {
+  /** Under `potentials`: what decoding does. This is the loss that is reported. */
+  readonly causal: RuleEvaluation;
+  /** Under the rule that training used. */
+  readonly training: RuleEvaluation;
+  /** Mean |A∩A'|/k between the two rules over layers; absent for a dense model. */
+  readonly agreement?: number;
+}
+
+export interface EvaluateOptions {
+  readonly domains: readonly string[];
+  readonly trainingBalance: Balance;
+  /** Given the tokens of a batch and the last layer's decisions, for keywords. */
+  readonly onCausalBatch?: (batch: HeldOutBatch, decision: Awaited<ReturnType<typeof fromRouting>>) => void;
+}
+
+/** Evaluates on the given batches; changes no router state. */
+export async function evaluate(model: DecoderModel, batches: readonly HeldOutBatch[], options: EvaluateOptions): Promise<Evaluation> {
+  const causal = new RuleTally(model, options.domains, 'potentials');
+  const training = new RuleTally(model, options.domains, options.trainingBalance);
+  const same = options.trainingBalance === 'potentials';
+  const agreements: number[] = [];
+  for (const batch of batches) {
+    const decisions = await causal.add(batch);
+    const last = decisions.at(-1);
+    if (last !== undefined) options.onCausalBatch?.(batch, last);
+    if (same) continue;
+    const others = await training.add(batch);
+    decisions.forEach((decision, layer) => {
+      const router = model.routers[layer]!;
+      const [ours, theirs] = [decision, others[layer]!].map(d => ({ ...d, weights: d.weights!, mask: maskOf(batch.tokens) }));
+      agreements.push(ruleAgreement(ours!, theirs!, router.experts, model.config.moe!.k).agreement);
+    });
+  }
+  return {
+    causal: causal.result(),
+    training: same ? causal.result() : training.result(),
+    ...(agreements.length === 0 ? {} : { agreement: agreements.reduce((a, b) => a + b, 0) / agreements.length }),
+  };
+}
+
+type Decision = Awaited<ReturnType<typeof fromRouting>>;
+
+class RuleTally {
+  private readonly model: DecoderModel;
+  private readonly names: readonly string[];
+  private readonly balance: Balance;
+  private readonly sums: { loss: number; tokens: number }[];
+  private readonly monitor: RoutingMonitor | undefined;
+
+  constructor(model: DecoderModel, names: readonly string[], balance: Balance) {
+    this.model = model;
+    this.names = names;
+    this.balance = balance;
+    this.sums = names.map(() => ({ loss: 0, tokens: 0 }));
+    const [router] = model.routers;
+    const k = model.config.moe?.k;
+    this.monitor = router === undefined ? undefined
+      : new RoutingMonitor({ experts: router.experts, domains: names, ...(k === undefined ? {} : { expertsPerToken: k }) });
+  }
+
+  async add({ domain, tokens }: HeldOutBatch): Promise<Decision[]> {
+    const mask = maskOf(tokens);
+    const { loss, routings } = tf.tidy(() => {
+      const out = lossOf(this.model, tokens, { balance: this.balance, training: false });
+      return { loss: out.tokenLosses.sum(), routings: out.routings.map(keepForMonitor) };
+    });
+    const sum = this.sums[domain]!;
+    sum.loss += (await loss.data())[0]!;
+    sum.tokens += tokens.weights.reduce((a, b) => a + b, 0);
+    const decisions: Decision[] = [];
+    for (const [layer, routing] of routings.entries()) {
+      const decision = await fromRouting(routing as Routing);
+      decisions.push(decision);
+      this.monitor!.observe({
+        layer, sequenceLength: tokens.length, ...decision, mask, tokenIds: tokens.inputIds, documents: tokens.documents,
+        domains: new Int32Array(tokens.inputIds.length).fill(domain),
+      });
+    }
+    tf.dispose([loss, ...routings.map(routing => Object.values(routing))]);
+    return decisions;
+  }
+
+  result(): RuleEvaluation {
+    const domains = this.sums.flatMap(({ loss, tokens }, i): DomainLoss[] =>
+      tokens === 0 ? [] : [{ domain: this.names[i]!, loss: loss / tokens, perplexity: Math.exp(loss / tokens), tokens }]);
+    return {
+      balance: this.balance,
+      domains,
+      loss: domains.reduce((sum, d) => sum + d.loss, 0) / domains.length,
+      ...(this.monitor === undefined ? {} : { routing: this.monitor.report() }),
+    };
+  }
+}
+
+function keepForMonitor({ indices, weights, probabilities, expertVectors }: Routing): Partial<Routing> {
+  return { indices, weights, probabilities, ...(expertVectors === undefined ? {} : { expertVectors }) };
+}
+

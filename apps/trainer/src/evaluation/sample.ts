@@ -1,0 +1,57 @@
+/** Continuations of a prompt in which each token shows its expert. */
+import type { Tokenizer } from '@spectra/data';
+import { type DecoderModel, generate } from '@spectra/transformer';
+
+export interface SampleOptions {
+  readonly prompt: string;
+  readonly tokens: number;
+  readonly temperature: number;
+  readonly topP: number;
+  readonly seed: number;
+  /** The mixture-of-experts layer whose experts are shown; by default the last. */
+  readonly layer?: number;
+}
+
+export interface SampleToken {
+  readonly text: string;
+  /** By falling gate; empty for a dense model. */
+  readonly experts: readonly number[];
+  readonly gates: readonly number[];
+  readonly prompt: boolean;
+}
+
+export interface Sample {
+  readonly prompt: string;
+  readonly tokens: readonly SampleToken[];
+}
+
+export async function sampleContinuation(model: DecoderModel, tokenizer: Tokenizer, options: SampleOptions): Promise<Sample> {
+  const ids = tokenizer.encode(options.prompt);
+  const { tokens: maxNewTokens, temperature, topP, seed } = options;
+  const [row] = await generate(model, [ids], { maxNewTokens, temperature, topP, seed });
+  const layer = options.layer ?? model.routers.length - 1;
+  const all = [...ids, ...row!.tokens];
+  const routes = [...row!.promptRoutes, ...row!.routes];
+  const texts = tokenTexts(all, tokenizer);
+  return {
+    prompt: options.prompt,
+    tokens: all.map((_, i) => ({
+      text: texts[i]!,
+      experts: routes[i]?.experts[layer] ?? [],
+      gates: routes[i]?.gates[layer] ?? [],
+      prompt: i < ids.length,
+    })),
+  };
+}
+
+/** The text each token adds; a character of several tokens belongs to its last. */
+export function tokenTexts(ids: readonly number[], tokenizer: Tokenizer): string[] {
+  let pending: number[] = [];
+  return ids.map((id, i) => {
+    pending.push(id);
+    const text = tokenizer.decode(pending);
+    if (text.endsWith('\ufffd') && pending.length < 4 && i < ids.length - 1) return '';
+    pending = [];
+    return text;
+  });
+}

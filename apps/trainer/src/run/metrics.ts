@@ -1,0 +1,57 @@
+/** The rows of metrics.jsonl; names as in Hugging Face's Trainer where it has them. */
+import { loadMetrics, reportScalars } from '@spectra/monitor';
+import type { Evaluation } from '../evaluation/evaluate.ts';
+import type { StepResult } from '../training/trainer.ts';
+
+export interface StepMetrics {
+  readonly loss: number;
+  readonly router_loss: number;
+  readonly learning_rate: number;
+  readonly grad_norm: number;
+  readonly epoch: number;
+  /** Largest over the layers, under the rule that trains. */
+  readonly load_cv?: number;
+  /** Mean over the layers of H(P)/log E, where the router has that loss. */
+  readonly routing_entropy?: number;
+  readonly [name: string]: number | undefined;
+}
+
+export function stepMetrics(result: StepResult, epoch: number): StepMetrics {
+  const layers = loadsOf(result).map(load => ({ load, cv: loadMetrics(load).cv }));
+  const entropies = result.microBatches.flatMap(batch =>
+    batch.layers.flatMap(({ losses, load }) => (losses['entropy'] === undefined || load.length < 2 ? [] : [losses['entropy'] / Math.log(load.length)])));
+  return {
+    loss: result.loss,
+    router_loss: result.routerLoss,
+    learning_rate: result.learningRate,
+    grad_norm: result.gradNorm,
+    epoch,
+    ...(layers.length === 0 ? {} : { load_cv: Math.max(...layers.map(layer => layer.cv)) }),
+    ...(entropies.length === 0 ? {} : { routing_entropy: entropies.reduce((a, b) => a + b, 0) / entropies.length }),
+    ...Object.fromEntries(layers.map(({ cv }, i) => [`layer_${i}/load_cv`, cv])),
+  };
+}
+
+/** Per layer the slots of each expert, over all micro-batches of the step. */
+export function loadsOf(result: StepResult): number[][] {
+  const [first] = result.microBatches;
+  return (first?.layers ?? []).map((layer, i) =>
+    Array.from(layer.load, (_, e) => result.microBatches.reduce((sum, batch) => sum + batch.layers[i]!.load[e]!, 0)));
+}
+
+export function evaluationMetrics(evaluation: Evaluation): Record<string, number> {
+  const { causal, training, agreement } = evaluation;
+  return {
+    eval_loss: causal.loss,
+    eval_loss_training_rule: training.loss,
+    ...Object.fromEntries(causal.domains.map(({ domain, loss }) => [`eval/${domain}_loss`, loss])),
+    ...prefixed('causal/', causal.routing),
+    ...prefixed('training_rule/', training.routing),
+    ...(agreement === undefined ? {} : { 'eval/rule_agreement': agreement }),
+  };
+}
+
+function prefixed(prefix: string, report: Parameters<typeof reportScalars>[0] | undefined): Record<string, number> {
+  if (report === undefined) return {};
+  return Object.fromEntries(Object.entries(reportScalars(report)).map(([name, value]) => [prefix + name, value]));
+}

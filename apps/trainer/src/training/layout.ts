@@ -1,0 +1,59 @@
+/** All parameters of a model as one flat float32 array, in the model's order, for sharing between threads. */
+import type { Parameter } from '@spectra/tensor';
+import type { Tensor } from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
+
+export interface LayoutEntry {
+  readonly parameter: Parameter;
+  readonly offset: number;
+  readonly size: number;
+}
+
+export interface Layout {
+  readonly entries: readonly LayoutEntry[];
+  /** Floats in all. */
+  readonly total: number;
+}
+
+export function layoutOf(parameters: readonly Parameter[]): Layout {
+  let total = 0;
+  const entries = parameters.map(parameter => {
+    const entry = { parameter, offset: total, size: parameter.variable.size };
+    total += entry.size;
+    return entry;
+  });
+  return { entries, total };
+}
+
+/** Copies the parameters' values into `target`. */
+export async function exportParameters(layout: Layout, target: Float32Array): Promise<void> {
+  for (const { parameter, offset } of layout.entries) target.set(await parameter.variable.data<'float32'>(), offset);
+}
+
+/** Overwrites the parameters with the values of `source`. */
+export function importParameters(layout: Layout, source: Float32Array): void {
+  for (const { parameter, offset, size } of layout.entries) {
+    const values = tf.tensor(source.slice(offset, offset + size), parameter.variable.shape);
+    parameter.variable.assign(values);
+    values.dispose();
+  }
+}
+
+/** Writes gradients into `target`; a parameter without one gets zeros. */
+export async function exportGradients(layout: Layout, grads: ReadonlyMap<string, Tensor>, target: Float32Array): Promise<void> {
+  for (const { parameter, offset, size } of layout.entries) {
+    const grad = grads.get(parameter.name);
+    if (grad === undefined) target.fill(0, offset, offset + size);
+    else target.set(await grad.data<'float32'>(), offset);
+  }
+}
+
+/** The gradients in `source` as tensors by parameter name; the caller owns them. */
+export function importGradients(layout: Layout, source: Float32Array): Map<string, Tensor> {
+  return new Map(
+    layout.entries.map(({ parameter, offset, size }) => [
+      parameter.name,
+      tf.tensor(source.slice(offset, offset + size), parameter.variable.shape),
+    ]),
+  );
+}

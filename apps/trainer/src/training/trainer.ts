@@ -1,0 +1,170 @@
+/**
+ * The training loop's state: model, optimizer, data stream and step. A step is a pure function of that state, so a
+ * checkpoint taken between two steps resumes exactly.
+ *
+ * Micro-batch i goes to thread i mod n (thread 0 is this one). Gradients are added in the order of the micro-batches
+ * whatever thread made them, so the number of threads does not change the result.
+ */
+import type { RouterState } from '@spectra/routing';
+import { AdamW, clipByGlobalNorm, GradientAccumulator, learningRate, SpectraError } from '@spectra/tensor';
+import type { DecoderModel } from '@spectra/transformer';
+import type { Tensor } from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
+import type { TrainerConfig } from '../config/schema.ts';
+import type { TrainingStream } from '../data/training-stream.ts';
+import { buildModel } from './build-model.ts';
+import { exportParameters, importGradients, type Layout, layoutOf } from './layout.ts';
+import { type MicroBatchJob, type MicroBatchResult, runMicroBatch } from './micro-batch.ts';
+import { optimizerGroups, scheduleOf } from './optimizer.ts';
+import { WorkerPool } from './worker-pool.ts';
+
+export interface StepResult {
+  /** Optimizer steps done, this one included. */
+  readonly step: number;
+  /** Mean task loss of the step, nats per token. */
+  readonly loss: number;
+  /** Weighted router losses, mean over the micro-batches. */
+  readonly routerLoss: number;
+  readonly learningRate: number;
+  /** Global gradient norm before clipping. */
+  readonly gradNorm: number;
+  /** Tokens of this step, padding left out. */
+  readonly tokens: number;
+  readonly microBatches: readonly MicroBatchResult[];
+}
+
+export class Trainer {
+  readonly config: TrainerConfig;
+  readonly model: DecoderModel;
+  readonly optimizer: AdamW;
+  readonly stream: TrainingStream;
+  /** Optimizer steps done. */
+  step = 0;
+  /** Tokens trained on, padding left out. */
+  tokensSeen = 0;
+  private readonly layout: Layout;
+  private readonly pool: WorkerPool | undefined;
+
+  private constructor(config: TrainerConfig, model: DecoderModel, stream: TrainingStream, pool: WorkerPool | undefined) {
+    this.config = config;
+    this.model = model;
+    this.stream = stream;
+    this.pool = pool;
+    this.layout = layoutOf(model.parameters());
+    const { betas, eps, weight_decay: weightDecay } = config.optim;
+    this.optimizer = new AdamW(model.parameters(), { betas, epsilon: eps, weightDecay, groups: optimizerGroups(config.optim) });
+  }
+
+  /** Builds a fresh trainer at step 0 on the current backend; `restore` of the checkpoint module moves it on. */
+  static async create(config: TrainerConfig, stream: TrainingStream): Promise<Trainer> {
+    const model = buildModel(config);
+    const { workers, micro_batches: slots } = config.train;
+    const extra = Math.min(workers, slots) - 1;
+    const backend = tf.getBackend();
+    if (extra > 0 && backend !== 'wasm' && backend !== 'cpu') {
+      throw new SpectraError('CONFIG_INVALID', {
+        message: `train.workers ${workers} needs the wasm or cpu backend, this is ${backend}.`,
+        where: 'train.workers',
+        fix: 'Set train.workers to 1; these backends use all cores or the GPU by themselves.',
+      });
+    }
+    const { total } = layoutOf(model.parameters());
+    const pool = extra > 0 ? await WorkerPool.start(extra, slots, total, config, backend) : undefined;
+    return new Trainer(config, model, stream, pool);
+  }
+
+  /** One optimizer step. Throws `DIVERGED`, with nothing changed, when the loss or gradient is not finite. */
+  async trainStep(): Promise<StepResult> {
+    const { optim, train } = this.config;
+    const batches = await this.stream.take(train.micro_batches);
+    const weightSum = batches.reduce((sum, batch) => sum + batch.weights.reduce((a, b) => a + b, 0), 0);
+    const jobs = batches.map(tokens => ({
+      tokens, step: this.step, balance: train.balance, weightSum, share: 1 / batches.length,
+    }));
+    const { results, grads } = await this.gradients(jobs);
+    const loss = results.reduce((sum, result) => sum + result.taskLoss, 0);
+    const { norm, scale } = await clipByGlobalNorm(grads, optim.clip);
+    if (!Number.isFinite(loss) || !Number.isFinite(norm)) {
+      tf.dispose([...grads.values()]);
+      throw new SpectraError('DIVERGED', {
+        message: `step ${this.step + 1} has loss ${loss} and gradient norm ${norm}.`,
+        where: `step ${this.step + 1}`,
+        fix: 'Lower optim.lr, lengthen the warm-up, or resume from an earlier checkpoint.',
+      });
+    }
+    const lr = learningRate(scheduleOf(optim, train.steps), this.step);
+    this.optimizer.step(grads, lr, scale);
+    tf.dispose([...grads.values()]);
+    this.model.routers.forEach((router, i) => router.commit(results.map(result => result.layers[i]!.statistics)));
+    this.step++;
+    const tokens = batches.reduce((sum, batch) => sum + batch.documents.reduce((n, d) => n + (d >= 0 ? 1 : 0), 0), 0);
+    this.tokensSeen += tokens;
+    return {
+      step: this.step,
+      loss,
+      routerLoss: results.reduce((sum, result) => sum + result.routerLoss, 0),
+      learningRate: lr,
+      gradNorm: norm,
+      tokens,
+      microBatches: results,
+    };
+  }
+
+  async dispose(): Promise<void> {
+    await this.pool?.stop();
+    this.optimizer.dispose();
+    this.model.dispose();
+  }
+
+  /** Sums of the micro-batches' gradients by parameter name, added in the order of the micro-batches. */
+  private async gradients(jobs: readonly MicroBatchJob[]): Promise<{ results: MicroBatchResult[]; grads: Map<string, Tensor> }> {
+    const threads = Math.min(this.config.train.workers, jobs.length);
+    const remote = await this.startRemote(jobs, threads);
+    const sum = new GradientAccumulator();
+    const mine = new Map<number, Map<string, Tensor>>();
+    const results: MicroBatchResult[] = [];
+    try {
+      for (let i = 0; i < jobs.length; i++) {
+        if (i % threads === 0) {
+          const { grads, result } = await runMicroBatch(this.model, jobs[i]!);
+          mine.set(i, grads);
+          results[i] = result;
+          await nextTurn();
+        }
+      }
+      for (let i = 0; i < jobs.length; i++) {
+        results[i] ??= await remote.get(i)!;
+        const grads = mine.get(i) ?? importGradients(this.layout, this.pool!.gradientsOf(i));
+        sum.add(grads);
+        mine.delete(i);
+        tf.dispose([...grads.values()]);
+      }
+      return { results, grads: sum.take() };
+    } catch (error) {
+      for (const grads of mine.values()) tf.dispose([...grads.values()]);
+      sum.dispose();
+      throw error;
+    }
+  }
+
+  private async startRemote(jobs: readonly MicroBatchJob[], threads: number): Promise<Map<number, Promise<MicroBatchResult>>> {
+    const pending = new Map<number, Promise<MicroBatchResult>>();
+    if (this.pool === undefined) return pending;
+    await exportParameters(this.layout, this.pool.parameters);
+    const routerStates: RouterState[] = this.model.routers.map(router => router.state());
+    for (let thread = 1; thread < threads; thread++) {
+      const own = jobs.map((job, index) => ({ index, job })).filter(({ index }) => index % threads === thread);
+      const promises = this.pool.run(thread - 1, { jobs: own, routerStates });
+      own.forEach(({ index }, i) => {
+        promises[i]!.catch(() => undefined); // reported where it is awaited
+        pending.set(index, promises[i]!);
+      });
+    }
+    return pending;
+  }
+}
+
+/** Lets signals and messages in between two long computations. */
+function nextTurn(): Promise<void> {
+  return new Promise(resolve => setImmediate(resolve));
+}

@@ -1,0 +1,112 @@
+/**
+ * Threads that compute micro-batches. Parameters go out and gradients come back through shared memory, one slot of
+ * gradients per micro-batch; everything else is small and goes by message. The threads keep no state of their own.
+ */
+import { Worker } from 'node:worker_threads';
+import type { RouterState } from '@spectra/routing';
+import { SpectraError } from '@spectra/tensor';
+import type { TrainerConfig } from '../config/schema.ts';
+import type { MicroBatchJob, MicroBatchResult } from './micro-batch.ts';
+
+export interface WorkerSetup {
+  readonly config: TrainerConfig;
+  readonly backend: string;
+  /** Floats of all parameters. */
+  readonly total: number;
+  readonly parameters: SharedArrayBuffer;
+  readonly gradients: SharedArrayBuffer;
+}
+
+export interface WorkerRequest {
+  readonly jobs: readonly { readonly index: number; readonly job: MicroBatchJob }[];
+  readonly routerStates: readonly RouterState[];
+}
+
+export type WorkerReply =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'done'; readonly index: number; readonly result: MicroBatchResult }
+  | { readonly kind: 'failed'; readonly message: string };
+
+export class WorkerPool {
+  readonly parameters: Float32Array;
+  private readonly gradients: Float32Array;
+  private readonly total: number;
+  private readonly threads: readonly Worker[];
+  private readonly waiting = new Map<number, { resolve: (result: MicroBatchResult) => void; reject: (error: Error) => void }>();
+  private failure: Error | undefined;
+
+  private constructor(setup: WorkerSetup, threads: readonly Worker[]) {
+    this.parameters = new Float32Array(setup.parameters);
+    this.gradients = new Float32Array(setup.gradients);
+    this.total = setup.total;
+    this.threads = threads;
+  }
+
+  /** Starts `count` threads and waits until each has built its model. `slots` is the number of micro-batches. */
+  static async start(count: number, slots: number, total: number, config: TrainerConfig, backend: string): Promise<WorkerPool> {
+    const setup: WorkerSetup = {
+      config,
+      backend,
+      total,
+      parameters: new SharedArrayBuffer(total * 4),
+      gradients: new SharedArrayBuffer(slots * total * 4),
+    };
+    const threads = Array.from({ length: count }, () => spawnWorker(setup));
+    const pool = new WorkerPool(setup, threads);
+    await Promise.all(threads.map(thread => pool.attach(thread)));
+    return pool;
+  }
+
+  /** Sends jobs to a thread; each promise resolves when that micro-batch's gradients are in its slot. */
+  run(thread: number, request: WorkerRequest): Promise<MicroBatchResult>[] {
+    if (this.failure !== undefined) return request.jobs.map(() => Promise.reject(this.failure));
+    const results = request.jobs.map(
+      ({ index }) => new Promise<MicroBatchResult>((resolve, reject) => this.waiting.set(index, { resolve, reject })),
+    );
+    this.threads[thread]!.postMessage(request);
+    return results;
+  }
+
+  /** The gradients of a finished micro-batch, in the layout's order; valid until that slot is used again. */
+  gradientsOf(index: number): Float32Array {
+    return this.gradients.subarray(index * this.total, (index + 1) * this.total);
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.threads.map(thread => thread.terminate()));
+  }
+
+  private attach(thread: Worker): Promise<void> {
+    return new Promise((ready, refuse) => {
+      const fail = (message: string, cause?: unknown): void => {
+        this.failure = new SpectraError('WORKER_FAILED', { message, where: `thread ${thread.threadId}`, cause });
+        refuse(this.failure);
+        for (const { reject } of this.waiting.values()) reject(this.failure);
+        this.waiting.clear();
+      };
+      thread.on('message', (reply: WorkerReply) => {
+        if (reply.kind === 'ready') ready();
+        else if (reply.kind === 'failed') fail(reply.message);
+        else {
+          this.waiting.get(reply.index)?.resolve(reply.result);
+          this.waiting.delete(reply.index);
+        }
+      });
+      thread.on('error', error => fail(String(error), error));
+      thread.on('exit', code => {
+        if (this.waiting.size > 0) fail(`a worker thread ended with code ${code}.`);
+      });
+    });
+  }
+}
+
+/** From source Node strips the types and needs the workspace's condition; built, the file stands beside this one. */
+function spawnWorker(workerData: WorkerSetup): Worker {
+  const fromSource = import.meta.url.endsWith('.ts');
+  return fromSource
+    ? new Worker(new URL('./worker.ts', import.meta.url), {
+        workerData,
+        execArgv: ['--conditions=@spectra/source', '--disable-warning=ExperimentalWarning'],
+      })
+    : new Worker(new URL('./worker.js', import.meta.url), { workerData });
+}

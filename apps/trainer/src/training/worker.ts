@@ -1,0 +1,38 @@
+/** The program of a worker thread: builds the same model, then computes micro-batches until it is terminated. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { setBackend } from '@spectra/tensor';
+import * as tf from '@tensorflow/tfjs-core';
+import { buildModel } from './build-model.ts';
+import { exportGradients, importParameters, layoutOf } from './layout.ts';
+import { runMicroBatch } from './micro-batch.ts';
+import type { WorkerReply, WorkerRequest, WorkerSetup } from './worker-pool.ts';
+
+const setup = workerData as WorkerSetup;
+const reply = (message: WorkerReply): void => parentPort!.postMessage(message);
+
+try {
+  await setBackend(setup.backend as 'wasm');
+  const model = buildModel(setup.config);
+  const layout = layoutOf(model.parameters());
+  const parameters = new Float32Array(setup.parameters);
+  const gradients = new Float32Array(setup.gradients);
+
+  let queue = Promise.resolve();
+  parentPort!.on('message', (request: WorkerRequest) => {
+    queue = queue.then(() => serve(request)).catch((error: unknown) => reply({ kind: 'failed', message: String(error) }));
+  });
+
+  const serve = async ({ jobs, routerStates }: WorkerRequest): Promise<void> => {
+    importParameters(layout, parameters);
+    model.routers.forEach((router, i) => router.loadState(routerStates[i]!));
+    for (const { index, job } of jobs) {
+      const { grads, result } = await runMicroBatch(model, job);
+      await exportGradients(layout, grads, gradients.subarray(index * setup.total, (index + 1) * setup.total));
+      tf.dispose([...grads.values()]);
+      reply({ kind: 'done', index, result });
+    }
+  };
+  reply({ kind: 'ready' });
+} catch (error) {
+  reply({ kind: 'failed', message: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+}

@@ -1,0 +1,9 @@
+/** Files and folders of Node: `@spectra/checkpoint/node`. */
+export * from './index.ts';
+export * from './node/checkpoint-reader.ts';
+export * from './node/checkpoint-writer.ts';
+export * from './node/file-sink.ts';
+export * from './node/file-source.ts';
+export type { Manifest, ManifestEntry } from './node/manifest.ts';
+export * from './node/model.ts';
+export * from './node/retention.ts';

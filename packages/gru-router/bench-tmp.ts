@@ -1,0 +1,16 @@
+import { setBackend } from '@spectra/tensor';
+import * as tf from '@tensorflow/tfjs-core';
+import { gruSequence } from './src/gru.ts';
+import { gruOp } from './src/gru-op.ts';
+await setBackend((process.env.SPECTRA_BACKEND ?? 'wasm') as 'wasm');
+const [B,S,H,G]=[8,256,128,32];
+const x=tf.randomNormal([B,S,H]) as tf.Tensor3D;
+const w={weightIh:tf.randomNormal([3*G,H],0,.1),weightHh:tf.randomNormal([3*G,G],0,.1),biasIh:tf.randomNormal([3*G]),biasHh:tf.randomNormal([3*G])};
+const xp=tf.randomNormal([B,S,3*G]); const h0=tf.zeros([B,G]);
+const time=async(name:string,f:()=>unknown)=>{const ts:number[]=[];for(let i=0;i<15;i++){const t=performance.now();const r=f();tf.dispose(r as tf.Tensor[]);ts.push(performance.now()-t);}ts.sort((a,b)=>a-b);console.log(name,ts[7]!.toFixed(2),'ms min',ts[0]!.toFixed(2));};
+await time('gruOp forward',()=>gruOp({projected:xp,weight:w.weightHh,bias:w.biasHh,initial:h0},{}));
+const g=tf.valueAndGrads((xp:tf.Tensor,a:tf.Tensor,b:tf.Tensor)=>tf.sum(gruOp({projected:xp,weight:a,bias:b,initial:h0},{})[0]!) as tf.Scalar);
+await time('gruOp fwd+bwd',()=>{const r=g([xp,w.weightHh,w.biasHh]);return [r.value,...r.grads];});
+const gg=tf.valueAndGrads((x:tf.Tensor,wi:tf.Tensor,a:tf.Tensor,bi:tf.Tensor,b:tf.Tensor)=>tf.sum(gruSequence(x as tf.Tensor3D,{weightIh:wi as tf.Tensor2D,weightHh:a as tf.Tensor2D,biasIh:bi as tf.Tensor1D,biasHh:b as tf.Tensor1D}).output) as tf.Scalar);
+await time('gruSequence fwd',()=>gruSequence(x,w).output);
+await time('gruSequence fwd+bwd',()=>{const r=gg([x,w.weightIh,w.weightHh,w.biasIh,w.biasHh]);return [r.value,...r.grads];});

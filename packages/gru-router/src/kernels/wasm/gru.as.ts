@@ -1,0 +1,209 @@
+/**
+ * The sequential part of a GRU, forward and backward through time.
+ *
+ * Vectors of the state size G lie in scratch padded with zeros to P = G rounded up to 4; three gates r, z, n lie
+ * P apart. Tensors keep PyTorch's layout without padding. What padding lanes compute is never stored.
+ */
+import { sigmoidV, tanhV } from './math.as';
+import { matvec } from './matvec.as';
+
+// @ts-ignore: decorator
+@inline function padded(size: i32): i32 {
+  return (size + 3) & ~3;
+}
+
+/** Floats j … j+3 of a vector that ends at `size`; 0 past its end. */
+// @ts-ignore: decorator
+@inline function read(at: usize, j: i32, size: i32): v128 {
+  const p = at + (<usize>j << 2);
+  return j + 4 <= size ? v128.load(p) : readTail(p, size - j);
+}
+
+function readTail(p: usize, count: i32): v128 {
+  let v = v128.load32_zero(p);
+  if (count > 1) v = f32x4.replace_lane(v, 1, load<f32>(p, 4));
+  if (count > 2) v = f32x4.replace_lane(v, 2, load<f32>(p, 8));
+  return v;
+}
+
+// @ts-ignore: decorator
+@inline function write(at: usize, j: i32, size: i32, v: v128): void {
+  const p = at + (<usize>j << 2);
+  if (j + 4 <= size) v128.store(p, v);
+  else writeTail(p, size - j, v);
+}
+
+function writeTail(p: usize, count: i32, v: v128): void {
+  store<f32>(p, f32x4.extract_lane(v, 0));
+  if (count > 1) store<f32>(p, f32x4.extract_lane(v, 1), 4);
+  if (count > 2) store<f32>(p, f32x4.extract_lane(v, 2), 8);
+}
+
+/** weight_hh [3G,G] → [G,3P], so that U·h sums rows of it; bias_hh [3G] → [3P]. */
+function packForward(G: i32, weight: usize, bias: usize, packed: usize, packedBias: usize): void {
+  const P = padded(G);
+  memory.fill(packed, 0, <usize>(G * 3 * P) << 2);
+  memory.fill(packedBias, 0, <usize>(3 * P) << 2);
+  for (let gate = 0; gate < 3; gate++) {
+    for (let j = 0; j < G; j++) {
+      const column = gate * P + j;
+      const row = weight + (<usize>((gate * G + j) * G) << 2);
+      for (let i = 0; i < G; i++) store<f32>(packed + (<usize>(i * 3 * P + column) << 2), load<f32>(row + (<usize>i << 2)));
+      store<f32>(packedBias + (<usize>column << 2), load<f32>(bias + (<usize>(gate * G + j) << 2)));
+    }
+  }
+}
+
+/** weight_hh [3G,G] → [3P,P], so that Uᵀ·d sums rows of it. */
+function packBackward(G: i32, weight: usize, packed: usize): void {
+  const P = padded(G);
+  memory.fill(packed, 0, <usize>(3 * P * P) << 2);
+  for (let gate = 0; gate < 3; gate++) {
+    for (let j = 0; j < G; j++) {
+      memory.copy(packed + (<usize>((gate * P + j) * P) << 2), weight + (<usize>((gate * G + j) * G) << 2), <usize>G << 2);
+    }
+  }
+}
+
+/** Whether token `i` has the value 0 in `flags`; `otherwise` without flags. */
+// @ts-ignore: decorator
+@inline function isZero(flags: usize, i: i32, otherwise: bool): bool {
+  return flags == 0 ? otherwise : load<f32>(flags + (<usize>i << 2)) == 0;
+}
+
+/** Bytes of scratch for `gruForward`. */
+export function gruForwardWork(G: i32): i32 {
+  const P = padded(G);
+  return 4 * (G * 3 * P + 7 * P);
+}
+
+/**
+ * xp [B,S,3G] projected inputs with bias_ih; h0 [B,G]; mask, start [B,S] or 0 → states [B,S,G].
+ */
+export function gruForward(
+  B: i32, S: i32, G: i32,
+  xp: usize, weight: usize, bias: usize, h0: usize, mask: usize, start: usize,
+  states: usize, work: usize,
+): void {
+  const P = padded(G);
+  const gate = <usize>P << 2, gateIn = <usize>G << 2;
+  const packed = work;
+  const packedBias = packed + (<usize>(G * 3 * P) << 2);
+  const hidden = packedBias + 3 * gate;
+  const h = hidden + 3 * gate;
+  packForward(G, weight, bias, packed, packedBias);
+  memory.fill(h, 0, gate);
+  for (let b = 0; b < B; b++) {
+    memory.copy(h, h0 + b * gateIn, gateIn);
+    for (let s = 0; s < S; s++) {
+      const t = b * S + s;
+      const out = states + t * gateIn;
+      if (!isZero(start, t, true)) memory.fill(h, 0, gate);
+      if (isZero(mask, t, false)) {
+        memory.copy(out, h, gateIn);
+        continue;
+      }
+      matvec(hidden, packedBias, packed, h, G, 3 * P);
+      const x = xp + 3 * t * gateIn;
+      for (let j = 0; j < G; j += 4) {
+        const at = <usize>j << 2;
+        const r = sigmoidV(f32x4.add(read(x, j, G), v128.load(hidden + at)));
+        const z = sigmoidV(f32x4.add(read(x + gateIn, j, G), v128.load(hidden + gate + at)));
+        const n = tanhV(f32x4.add(read(x + 2 * gateIn, j, G), f32x4.mul(r, v128.load(hidden + 2 * gate + at))));
+        const next = f32x4.add(n, f32x4.mul(z, f32x4.sub(v128.load(h + at), n)));
+        v128.store(h + at, next);
+        write(out, j, G, next);
+      }
+    }
+  }
+}
+
+/** Bytes of scratch for `gruBackward`. */
+export function gruBackwardWork(G: i32): i32 {
+  const P = padded(G);
+  return 4 * (G * 3 * P + 3 * P * P + 18 * P);
+}
+
+/**
+ * Back-propagation through time from the states alone; gates are computed anew.
+ *
+ * dStates [B,S,G] → dxp [B,S,3G], dBias [3G], dh0 [B,G], and the two factors of the weights' gradient
+ * (dHiddenᵀ · previous): dHidden [B,S,3G], previous [B,S,G].
+ */
+export function gruBackward(
+  B: i32, S: i32, G: i32,
+  xp: usize, weight: usize, bias: usize, h0: usize, mask: usize, start: usize,
+  states: usize, dStates: usize,
+  dxp: usize, dBias: usize, dh0: usize, dHidden: usize, previous: usize, work: usize,
+): void {
+  const P = padded(G);
+  const gate = <usize>P << 2, gateIn = <usize>G << 2;
+  const packed = work;
+  const packedBack = packed + (<usize>(G * 3 * P) << 2);
+  const packedBias = packedBack + (<usize>(3 * P * P) << 2);
+  const hidden = packedBias + 3 * gate;
+  const d = hidden + 3 * gate;
+  const total = d + 3 * gate;
+  const sum = total + 3 * gate;
+  const dh = sum + 3 * gate;
+  const kept = dh + gate;
+  const h = kept + gate;
+  packForward(G, weight, bias, packed, packedBias);
+  packBackward(G, weight, packedBack);
+  memory.fill(total, 0, 3 * gate);
+  memory.fill(d, 0, 3 * gate);
+  memory.fill(h, 0, gate);
+  for (let b = B - 1; b >= 0; b--) {
+    memory.fill(dh, 0, gate);
+    // a sum per sequence first: a shorter chain of roundings than one over all tokens
+    memory.fill(sum, 0, 3 * gate);
+    for (let s = S - 1; s >= 0; s--) {
+      const t = b * S + s;
+      const x = xp + 3 * t * gateIn, dx = dxp + 3 * t * gateIn, dHid = dHidden + 3 * t * gateIn;
+      const begins = !isZero(start, t, true);
+      for (let j = 0; j < G; j += 4) {
+        const at = <usize>j << 2;
+        v128.store(dh + at, f32x4.add(v128.load(dh + at), read(dStates + t * gateIn, j, G)));
+      }
+      if (isZero(mask, t, false)) {
+        memory.fill(dx, 0, 3 * gateIn);
+        memory.fill(dHid, 0, 3 * gateIn);
+        memory.fill(previous + t * gateIn, 0, gateIn);
+        if (begins) memory.fill(dh, 0, gate);
+        continue;
+      }
+      if (begins) memory.fill(h, 0, gate);
+      else memory.copy(h, s == 0 ? h0 + b * gateIn : states + (t - 1) * gateIn, gateIn);
+      memory.copy(previous + t * gateIn, h, gateIn);
+      matvec(hidden, packedBias, packed, h, G, 3 * P);
+      const one = f32x4.splat(1);
+      for (let j = 0; j < G; j += 4) {
+        const at = <usize>j << 2;
+        const hn = v128.load(hidden + 2 * gate + at);
+        const r = sigmoidV(f32x4.add(read(x, j, G), v128.load(hidden + at)));
+        const z = sigmoidV(f32x4.add(read(x + gateIn, j, G), v128.load(hidden + gate + at)));
+        const n = tanhV(f32x4.add(read(x + 2 * gateIn, j, G), f32x4.mul(r, hn)));
+        const g = v128.load(dh + at);
+        const dn = f32x4.mul(f32x4.mul(g, f32x4.sub(one, z)), f32x4.sub(one, f32x4.mul(n, n)));
+        const dr = f32x4.mul(f32x4.mul(dn, hn), f32x4.mul(r, f32x4.sub(one, r)));
+        const dz = f32x4.mul(
+          f32x4.mul(g, f32x4.sub(v128.load(h + at), n)), f32x4.mul(z, f32x4.sub(one, z)));
+        const dhn = f32x4.mul(dn, r);
+        write(dx, j, G, dr); write(dx + gateIn, j, G, dz); write(dx + 2 * gateIn, j, G, dn);
+        write(dHid, j, G, dr); write(dHid + gateIn, j, G, dz); write(dHid + 2 * gateIn, j, G, dhn);
+        v128.store(d + at, dr); v128.store(d + gate + at, dz); v128.store(d + 2 * gate + at, dhn);
+        v128.store(sum + at, f32x4.add(v128.load(sum + at), dr));
+        v128.store(sum + gate + at, f32x4.add(v128.load(sum + gate + at), dz));
+        v128.store(sum + 2 * gate + at, f32x4.add(v128.load(sum + 2 * gate + at), dhn));
+        v128.store(kept + at, f32x4.mul(g, z));
+      }
+      if (begins) memory.fill(dh, 0, gate);
+      else matvec(dh, kept, packedBack, d, 3 * P, P);
+    }
+    memory.copy(dh0 + b * gateIn, dh, gateIn);
+    for (let i: usize = 0; i < 3 * gate; i += 16) {
+      v128.store(total + i, f32x4.add(v128.load(total + i), v128.load(sum + i)));
+    }
+  }
+  for (let k: usize = 0; k < 3; k++) memory.copy(dBias + k * gateIn, total + k * gate, gateIn);
+}

@@ -1,0 +1,70 @@
+/**
+ * Where each routed slot goes: slots sorted by expert, so that every expert's tokens are one contiguous block of
+ * rows (dropless dispatch as in MegaBlocks, Gale et al. 2022).
+ */
+import { defineOp } from '@spectra/tensor';
+import type { Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
+
+/** M rows: one per live slot; on webgpu, where a size cannot depend on data, N·slots with dead rows last. */
+export interface DispatchPlan {
+  /** [M] int32, the flat slot t·slots + j that a row serves; −1 for a dead row. Stable: by slot in an expert. */
+  readonly slotOfRow: Tensor1D;
+  /** [N,slots] int32, the row of each slot; −1 where nothing was routed. */
+  readonly rowOfSlot: Tensor2D;
+  /** [E+1] int32, expert e owns rows offsets[e] … offsets[e+1]−1. */
+  readonly offsets: Tensor1D;
+}
+
+interface PlanAttrs {
+  readonly experts: number;
+}
+
+const planOp = defineOp<{ indices: tf.Tensor }, PlanAttrs>({
+  name: 'DispatchPlan',
+  reference: ({ indices }, { experts }) =>
+    tf.getBackend() === 'webgpu' ? planOnDevice(indices as Tensor2D, experts) : planOnHost(indices as Tensor2D, experts),
+});
+
+/**
+ * Sorts the slots of `indices` [N,slots] (int32, −1: no expert) by expert. The caller owns the plan's tensors.
+ * An index ≥ `experts` is treated as no expert only on webgpu; elsewhere routers guarantee the range.
+ */
+export function dispatchPlan(indices: Tensor2D, experts: number): DispatchPlan {
+  const [slotOfRow, rowOfSlot, offsets] = planOp({ indices }, { experts });
+  return { slotOfRow: slotOfRow as Tensor1D, rowOfSlot: rowOfSlot as Tensor2D, offsets: offsets as Tensor1D };
+}
+
+/** Counting sort, O(N·slots + E). */
+function planOnHost(indices: Tensor2D, experts: number): tf.Tensor[] {
+  const chosen = indices.dataSync<'int32'>();
+  const offsets = new Int32Array(experts + 1);
+  for (const e of chosen) if (e >= 0) offsets[e + 1]! += 1;
+  for (let e = 0; e < experts; e++) offsets[e + 1]! += offsets[e]!;
+  const next = offsets.slice(0, experts);
+  const slotOfRow = new Int32Array(offsets[experts]!);
+  const rowOfSlot = new Int32Array(chosen.length).fill(-1);
+  chosen.forEach((e, slot) => {
+    if (e < 0) return;
+    const row = next[e]!++;
+    slotOfRow[row] = slot;
+    rowOfSlot[slot] = row;
+  });
+  return [tf.tensor1d(slotOfRow, 'int32'), tf.tensor2d(rowOfSlot, indices.shape, 'int32'), tf.tensor1d(offsets, 'int32')];
+}
+
+/** The same by a cumulative sum of one-hot rows: no read-back. Dead slots count as one expert more, at the end. */
+function planOnDevice(indices: Tensor2D, experts: number): tf.Tensor[] {
+  const flat = indices.reshape([-1]) as Tensor1D;
+  const live = flat.greaterEqual(0);
+  const bucket = tf.where(live, flat, tf.fill(flat.shape, experts, 'int32')) as Tensor1D;
+  const hot = tf.oneHot(bucket, experts + 1).cast('float32') as Tensor2D;
+  const rank = tf.cumsum(hot, 0, true).mul(hot).sum(1);
+  const counts = hot.sum(0) as Tensor1D;
+  const starts = tf.cumsum(counts, 0, true) as Tensor1D;
+  const row = hot.mul(starts.expandDims(0)).sum(1).add(rank).cast('int32') as Tensor1D;
+  const slots = tf.range(0, flat.size, 1, 'int32');
+  const none = tf.fill(flat.shape, -1, 'int32') as Tensor1D;
+  const slotOfRow = tf.scatterND(row.expandDims(1), tf.where(live, slots, none), [flat.size]);
+  return [slotOfRow, tf.where(live, row, none).reshape(indices.shape), starts.cast('int32')];
+}

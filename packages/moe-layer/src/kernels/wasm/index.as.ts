@@ -1,0 +1,1 @@
+export { dispatchRows, combineRows } from './rows.as';

@@ -1,0 +1,61 @@
+/** The mixture-of-experts layer: y = ρ·Σ_j w_tj · Expert_{e_j}(x_t) + Shared(x). */
+import type { RouteContext, Router, Routing } from '@spectra/routing';
+import { checkShape, checkValue, type Module, type Parameter } from '@spectra/tensor';
+import type { Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
+import { dispatchPlan } from './dispatch-plan.ts';
+import { combineRows, dispatchRows } from './dispatch-rows.ts';
+import type { Experts } from './experts.ts';
+import type { SharedExpert } from './shared-expert.ts';
+
+export interface MoeLayerOptions {
+  readonly router: Router;
+  readonly experts: Experts;
+  readonly shared?: SharedExpert;
+  /** ρ, fixed per layer. */
+  readonly scale?: number;
+}
+
+export interface MoeOutput {
+  /** [B,S,H] */
+  readonly output: Tensor3D;
+  readonly routing: Routing;
+}
+
+export class MoeLayer implements Module {
+  readonly router: Router;
+  readonly experts: Experts;
+  readonly shared: SharedExpert | undefined;
+  readonly scale: number;
+
+  constructor(options: MoeLayerOptions) {
+    const { router, experts, scale = 1 } = options;
+    checkValue(
+      router.experts === experts.count,
+      `the router chooses among ${router.experts} experts, the layer has ${experts.count}.`, 'MoeLayer');
+    this.router = router;
+    this.experts = experts;
+    this.shared = options.shared;
+    this.scale = scale;
+  }
+
+  /**
+   * x [B,S,H] → output [B,S,H] and the routing decision. Padding and dropped slots add nothing (a shared expert
+   * still sees every token). Synchronous and differentiable; call it inside a `tidy` or own what it returns.
+   */
+  forward(x: Tensor3D, context: RouteContext): MoeOutput {
+    const [batch, length, hidden] = x.shape;
+    checkShape(x.shape, [-1, -1, this.experts.hidden], 'MoeLayer.forward x');
+    const routing = this.router.route(x, context);
+    const flat = x.reshape([batch * length, hidden]) as Tensor2D;
+    const plan = dispatchPlan(routing.indices, this.experts.count);
+    const rows = this.experts.forward(dispatchRows(flat, plan), plan, routing.indices);
+    const weights = (this.scale === 1 ? routing.weights : routing.weights.mul(this.scale)) as Tensor2D;
+    const routed = combineRows(rows, weights, plan);
+    const y = this.shared === undefined ? routed : routed.add(this.shared.forward(flat));
+    return { output: y.reshape([batch, length, hidden]) as Tensor3D, routing };
+  }
+
+  parameters(): Parameter[] {
+    return [...this.router.parameters(), ...this.experts.parameters(), ...(this.shared?.parameters() ?? [])];
+  }
+}

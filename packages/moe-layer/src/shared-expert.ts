@@ -1,0 +1,48 @@
+/** A feed-forward network that every token passes (DeepSeekMoE, Dai et al. 2024). */
+import { type Module, Parameter, type Rng } from '@spectra/tensor';
+import type { Tensor2D } from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
+import { activate, type ExpertActivation, isGated } from './activation.ts';
+
+export interface SharedExpertOptions {
+  readonly prefix: string;
+  readonly hidden: number;
+  readonly intermediate: number;
+  readonly activation?: ExpertActivation;
+  readonly std?: number;
+  /** Frozen: its parameters get no update. */
+  readonly frozen?: boolean;
+  readonly rng: Rng;
+}
+
+/** Parameters: `shared_experts.gate_up_proj.weight` [2I,H] (or `up_proj.weight` [I,H]), `shared_experts.down_proj.weight` [H,I]. */
+export class SharedExpert implements Module {
+  readonly up: Parameter;
+  readonly down: Parameter;
+  private readonly activation: ExpertActivation;
+
+  constructor(options: SharedExpertOptions) {
+    const { prefix, hidden, intermediate, rng, std = 0.02 } = options;
+    this.activation = options.activation ?? 'swiglu';
+    const make = (suffix: string, shape: [number, number]): Parameter => {
+      const name = `${prefix}shared_experts.${suffix}.weight`;
+      const stream = rng.split(name);
+      const values = Float32Array.from({ length: shape[0] * shape[1] }, () => std * stream.normal());
+      const parameter = new Parameter(name, tf.tensor2d(values, shape), { role: 'expert' });
+      parameter.trainable = !options.frozen;
+      return parameter;
+    };
+    this.up = isGated(this.activation) ? make('gate_up_proj', [2 * intermediate, hidden]) : make('up_proj', [intermediate, hidden]);
+    this.down = make('down_proj', [hidden, intermediate]);
+  }
+
+  /** x [N,H] → [N,H]; the caller owns the result. */
+  forward(x: Tensor2D): Tensor2D {
+    const h = tf.matMul(x, this.up.variable as unknown as Tensor2D, false, true);
+    return tf.matMul(activate(h, this.activation), this.down.variable as unknown as Tensor2D, false, true);
+  }
+
+  parameters(): Parameter[] {
+    return [this.up, this.down];
+  }
+}

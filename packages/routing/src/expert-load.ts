@@ -1,0 +1,28 @@
+/** How many slots each expert was given. */
+import { checkShape, checkValue, defineOp } from '@spectra/tensor';
+import type { Tensor, Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
+import { tensor1d, zeros } from '@tensorflow/tfjs-core';
+import { constant } from './constant.ts';
+import { expertLoadOnDevice } from './kernels/webgpu/expert-load.ts';
+
+const op = defineOp<{ readonly indices: Tensor }, { readonly experts: number }>({
+  name: 'ExpertLoad',
+  reference: ({ indices }, { experts }) => {
+    const load = new Int32Array(experts);
+    for (const e of indices.dataSync<'int32'>()) if (e >= 0) load[e]! += 1;
+    return [tensor1d(load, 'int32')];
+  },
+  kernels: { webgpu: expertLoadOnDevice },
+});
+
+/**
+ * [E] int32: the slots of `indices` (int32, any shape, −1: no expert) that name each expert. Integer counts, so
+ * the same on every backend and in every run. A constant; the caller owns it.
+ */
+export function expertLoad(indices: Tensor2D, experts: number): Tensor1D {
+  checkShape([indices.rank], [2], 'expertLoad');
+  checkValue(Number.isInteger(experts) && experts >= 1, `experts must be a positive integer, got ${experts}.`, 'expertLoad');
+  return constant(() =>
+    indices.size === 0 ? (zeros([experts], 'int32') as Tensor1D) : (op({ indices }, { experts })[0] as Tensor1D),
+  );
+}

@@ -1,0 +1,51 @@
+/** Token choice: each token takes the experts that it scores highest. */
+import { checkShape, defineOp } from '@spectra/tensor';
+import type { Tensor, Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
+import { tensor2d, zeros } from '@tensorflow/tfjs-core';
+import { constant } from './constant.ts';
+import { topK } from './kernels/reference/top-k.ts';
+import { topKOnDevice } from './kernels/webgpu/top-k.ts';
+import type { SelectionOptions, SelectionSizes } from './selection.ts';
+import { checkScores, liveRows, selectionSizes } from './selection.ts';
+
+type Inputs = {
+  readonly scores: Tensor;
+  readonly mask: Tensor | undefined;
+  readonly above: Tensor | undefined;
+};
+
+const op = defineOp<Inputs, SelectionSizes>({
+  name: 'SelectTopK',
+  reference: ({ scores, mask, above }, sizes) => {
+    const values = scores.dataSync<'float32'>();
+    const rows = liveRows(mask?.dataSync(), sizes.tokens);
+    checkScores(values, sizes.experts, rows, 'selectTopK');
+    const indices = topK(values, rows, sizes, above?.dataSync());
+    return [tensor2d(indices, [sizes.tokens, sizes.k], 'int32')];
+  },
+  kernels: { webgpu: topKOnDevice },
+});
+
+export interface TopKOptions extends SelectionOptions {
+  /** [E] float32: expert e is chosen only by scores above `above[e]`; slots that stay empty are −1. */
+  readonly above?: Tensor1D;
+}
+
+/**
+ * The k best experts of each token, ties to the lowest expert.
+ *
+ * `scores` [N,E] float32: probabilities, or log probabilities or any other finite numbers; −∞ ranks last. Returns
+ * [N,k] int32, a token's slots in order of falling score (over all groups), −1 at padding, whose scores are not read.
+ * A constant: no gradient flows through it. The caller owns the result.
+ *
+ * Errors: `VALUE` for k > E or groups that do not divide E and k, `SHAPE`; `NOT_FINITE` for NaN or +∞ (on webgpu,
+ * where nothing is read back, NaN ranks last instead).
+ */
+export function selectTopK(scores: Tensor2D, k: number, options: TopKOptions = {}): Tensor2D {
+  const sizes = selectionSizes(scores, k, options, 'selectTopK');
+  if (options.above !== undefined) checkShape(options.above.shape, [sizes.experts], 'selectTopK above');
+  return constant(() => {
+    if (sizes.tokens === 0) return zeros([0, k], 'int32') as Tensor2D;
+    return op({ scores, mask: options.mask, above: options.above }, sizes)[0] as Tensor2D;
+  });
+}

@@ -1,0 +1,3 @@
+export { backward, backwardWork } from './backward.as';
+export { forward, forwardWork } from './forward.as';
+export { firstBad } from './problem.as';

@@ -1,0 +1,10 @@
+import * as binary from '../src/generated/wasm.js';
+import {compileWasm} from '../src/wasm-compile.ts';
+import {bench,selfCheckBits,productTime,productError} from '../src/kernels/wasm/self-check.ts';
+let t=performance.now(); const lap=(n:string)=>{const u=performance.now();console.log(n,(u-t).toFixed(1));t=u;};
+const mp=compileWasm(binary,{revectorize:false});lap('compile');const p=bench(mp);lap('bench');
+productTime(p);lap('time');productTime(p);lap('time');productError(p);lap('error');
+const r=bench(compileWasm(binary,{revectorize:true})); lap('compile bench');
+p.kernels.setWideTiles(0); r.kernels.setWideTiles(Number(process.argv[2]??1));
+const a=selfCheckBits(p),b=selfCheckBits(r); lap('check');const fa=new Float32Array(a.buffer),fb=new Float32Array(b.buffer);
+let n=0;for(let i=0;i<a.length;i++)if(a[i]!==b[i]){n++; if(n<10)console.log(i,fa[i],fb[i]);} console.log(n,a.length);

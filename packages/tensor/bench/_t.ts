@@ -1,0 +1,12 @@
+import * as tf from '@tensorflow/tfjs-core';
+import '@tensorflow/tfjs-backend-wasm';
+import {registerWasmKernels,wasmKernelReport} from '@spectra/tensor';
+let t0=performance.now(); console.log(wasmKernelReport(), performance.now()-t0);
+registerWasmKernels();
+await tf.setBackend('wasm');
+const a=tf.randomNormal([3,5,7]) as tf.Tensor3D,b=tf.randomNormal([3,7,9]) as tf.Tensor3D;
+console.log(tf.matMul(a,b).shape, tf.sum(a,[0,2]).dataSync(), tf.mean(a).dataSync(), tf.max(a,1).shape);
+const T=(f:()=>tf.Tensor)=>{for(let i=0;i<3;i++)f().dispose();let best=1e9;for(let i=0;i<9;i++){const t=performance.now();f().dispose();best=Math.min(best,performance.now()-t);}return best.toFixed(3)};
+const x=tf.randomNormal([2048,512]);const w=tf.randomNormal([512,512]);
+console.log('mm',T(()=>tf.matMul(x,w)),'mmT',T(()=>tf.matMul(x,w,false,true)),'transpose',T(()=>tf.transpose(x)),'sum0',T(()=>tf.sum(x,0)),'sum1',T(()=>tf.sum(x,1)),'max0',T(()=>tf.max(x,0)),'max1',T(()=>tf.max(x,1)),'mean', T(()=>tf.mean(x)));
+const q=tf.randomNormal([8,256,4,32]);console.log('perm0213',T(()=>tf.transpose(q,[0,2,1,3])),'0231',T(()=>tf.transpose(q,[0,2,3,1])));

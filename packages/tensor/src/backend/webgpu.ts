@@ -1,0 +1,114 @@
+/**
+ * The WebGPU backend on a device of our own: in browsers from `navigator.gpu`, in Node from the optional npm
+ * package `webgpu` (Dawn). Asks for the adapter's full limits and for the features that kernels can use, and
+ * turns device errors into exceptions (see `webgpu-errors.ts`).
+ */
+import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
+import { env, registerBackend, removeBackend } from '@tensorflow/tfjs-core';
+import { SpectraError } from '../errors.ts';
+import { backendInstance, startRegistered } from './engine-state.ts';
+import type { BackendFinding, BackendOptions, BackendProvider } from './report.ts';
+import { missing } from './report.ts';
+import { checkedBackend } from './webgpu-errors.ts';
+
+/** Features that kernels may use where the adapter has them; no kernel depends on one. */
+const FEATURES = ['shader-f16', 'subgroups', 'timestamp-query'] as const;
+
+/** Limits that the default device leaves below the adapter's. */
+const LIMITS = [
+  'maxBufferSize',
+  'maxStorageBufferBindingSize',
+  'maxStorageBuffersPerShaderStage',
+  'maxComputeWorkgroupStorageSize',
+  'maxComputeInvocationsPerWorkgroup',
+  'maxComputeWorkgroupSizeX',
+  'maxComputeWorkgroupSizeY',
+  'maxComputeWorkgroupSizeZ',
+  'maxComputeWorkgroupsPerDimension',
+] as const satisfies readonly (keyof GPUSupportedLimits)[];
+
+const SOFTWARE = /swiftshader|llvmpipe|lavapipe|softpipe|software|basic render|\bcpu\b/i;
+
+export const webgpu: BackendProvider = {
+  async find(options) {
+    const gpu = await gpuOfThisEngine();
+    if (typeof gpu === 'string') return missing('webgpu', gpu, INSTALL);
+    const adapter = await adapterOf(gpu, options);
+    return adapter === null ? missing('webgpu', 'no GPU adapter was found.', DRIVER) : describe(adapter);
+  },
+
+  async start(options) {
+    if (backendInstance('webgpu') === undefined) {
+      const gpu = await gpuOfThisEngine();
+      const adapter = typeof gpu === 'string' ? null : await adapterOf(gpu, options);
+      if (adapter === null) throw new SpectraError('BACKEND_MISSING', { message: 'the GPU adapter is gone.' });
+      await register(adapter);
+    }
+    await startRegistered('webgpu', 3);
+    // the handful of operations on small tensors that would otherwise run on the CPU need synchronous reads
+    env().set('WEBGPU_CPU_FORWARD', false);
+  },
+};
+
+const INSTALL = 'In Node install the npm package `webgpu` (0.2 or newer); in a browser use one with WebGPU, on https or localhost.';
+const DRIVER =
+  'Install a Vulkan, Metal or Direct3D 12 driver. For tests without a GPU, point VK_ICD_FILENAMES at SwiftShader’s ' +
+  'vk_swiftshader_icd.json and set XDG_RUNTIME_DIR.';
+
+/** The entry to WebGPU, or the reason why there is none. */
+async function gpuOfThisEngine(): Promise<GPU | string> {
+  const present = (globalThis.navigator as Navigator | undefined)?.gpu as GPU | undefined;
+  if (present !== undefined) return present;
+  if (typeof process === 'undefined' || process.versions?.node === undefined) return 'this browser has no WebGPU.';
+  const name = 'webgpu';
+  let dawn: typeof import('webgpu');
+  try {
+    dawn = (await import(/* @vite-ignore */ /* webpackIgnore: true */ name)) as typeof import('webgpu');
+  } catch (cause) {
+    const { code, message } = cause as { code?: string; message: string };
+    if (code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND') return 'the npm package `webgpu` is not installed.';
+    return `the npm package \`webgpu\` does not load: ${message.split('\n')[0]!}`;
+  }
+  // tfjs names GPUBufferUsage and its kind as globals and looks for navigator.gpu when it is imported
+  Object.assign(globalThis, dawn.globals);
+  const gpu = dawn.create([]);
+  if (globalThis.navigator === undefined) {
+    Object.defineProperty(globalThis, 'navigator', { value: { gpu }, configurable: true, writable: true });
+  } else {
+    Object.defineProperty(globalThis.navigator, 'gpu', { value: gpu, configurable: true });
+  }
+  return gpu;
+}
+
+async function adapterOf(gpu: GPU, options: BackendOptions): Promise<GPUAdapter | null> {
+  const powerPreference = options.powerPreference ?? 'high-performance';
+  // Dawn throws where a browser gives null
+  return gpu.requestAdapter({ powerPreference }).catch(() => null);
+}
+
+function describe(adapter: GPUAdapter): BackendFinding {
+  const { vendor, architecture, device, description, isFallbackAdapter } = adapter.info;
+  const words = [description, vendor, architecture, device].filter(word => word !== '' && word !== undefined);
+  return {
+    name: 'webgpu',
+    available: true,
+    gpu: isFallbackAdapter !== true && !SOFTWARE.test(words.join(' ')),
+    device: words[0] === undefined ? 'an unnamed adapter' : [...new Set(words)].join(', '),
+    features: FEATURES.filter(feature => adapter.features.has(feature)),
+  };
+}
+
+async function register(adapter: GPUAdapter): Promise<void> {
+  const device = await adapter.requestDevice({
+    requiredFeatures: FEATURES.filter(feature => adapter.features.has(feature)),
+    requiredLimits: Object.fromEntries(
+      LIMITS.map(name => [name, adapter.limits[name]]).filter(([, value]) => value !== undefined),
+    ),
+  });
+  type WebgpuModule = typeof import('@tensorflow/tfjs-backend-webgpu');
+  const module = (await import('@tensorflow/tfjs-backend-webgpu')) as WebgpuModule & { default?: WebgpuModule };
+  const backend: WebGPUBackend = checkedBackend(module.default ?? module, device, adapter.info);
+  // its own registration makes a device with default limits
+  removeBackend('webgpu');
+  registerBackend('webgpu', () => backend, 3);
+}

@@ -1,0 +1,92 @@
+/**
+ * The inner kernels of the matrix product: one 6-row tile of C from a packed panel of A ([k][6], contiguous) and
+ * columns of B. The accumulators stay in registers for all of k.
+ *
+ * `step` is the distance in bytes between two k of B: 32 for packed panels, a row for B as it lies.
+ */
+import { madd } from './simd.as';
+
+/** 6×8: 12 accumulators, made for 16 registers of 128 bits. */
+export function tile6x8(a: usize, b: usize, step: usize, k: i32, c: usize, ldc: usize, accumulate: bool): void {
+  let c00 = f32x4.splat(0), c01 = f32x4.splat(0);
+  let c10 = f32x4.splat(0), c11 = f32x4.splat(0);
+  let c20 = f32x4.splat(0), c21 = f32x4.splat(0);
+  let c30 = f32x4.splat(0), c31 = f32x4.splat(0);
+  let c40 = f32x4.splat(0), c41 = f32x4.splat(0);
+  let c50 = f32x4.splat(0), c51 = f32x4.splat(0);
+  for (let i = 0; i < k; i++) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16);
+    let x = v128.load32_splat(a);
+    c00 = madd(x, b0, c00); c01 = madd(x, b1, c01);
+    x = v128.load32_splat(a, 4);
+    c10 = madd(x, b0, c10); c11 = madd(x, b1, c11);
+    x = v128.load32_splat(a, 8);
+    c20 = madd(x, b0, c20); c21 = madd(x, b1, c21);
+    x = v128.load32_splat(a, 12);
+    c30 = madd(x, b0, c30); c31 = madd(x, b1, c31);
+    x = v128.load32_splat(a, 16);
+    c40 = madd(x, b0, c40); c41 = madd(x, b1, c41);
+    x = v128.load32_splat(a, 20);
+    c50 = madd(x, b0, c50); c51 = madd(x, b1, c51);
+    a += 24; b += step;
+  }
+  if (accumulate) {
+    let p = c;
+    c00 = f32x4.add(c00, v128.load(p, 0)); c01 = f32x4.add(c01, v128.load(p, 16)); p += ldc;
+    c10 = f32x4.add(c10, v128.load(p, 0)); c11 = f32x4.add(c11, v128.load(p, 16)); p += ldc;
+    c20 = f32x4.add(c20, v128.load(p, 0)); c21 = f32x4.add(c21, v128.load(p, 16)); p += ldc;
+    c30 = f32x4.add(c30, v128.load(p, 0)); c31 = f32x4.add(c31, v128.load(p, 16)); p += ldc;
+    c40 = f32x4.add(c40, v128.load(p, 0)); c41 = f32x4.add(c41, v128.load(p, 16)); p += ldc;
+    c50 = f32x4.add(c50, v128.load(p, 0)); c51 = f32x4.add(c51, v128.load(p, 16));
+  }
+  v128.store(c, c00, 0); v128.store(c, c01, 16); c += ldc;
+  v128.store(c, c10, 0); v128.store(c, c11, 16); c += ldc;
+  v128.store(c, c20, 0); v128.store(c, c21, 16); c += ldc;
+  v128.store(c, c30, 0); v128.store(c, c31, 16); c += ldc;
+  v128.store(c, c40, 0); v128.store(c, c41, 16); c += ldc;
+  v128.store(c, c50, 0); v128.store(c, c51, 16);
+}
+
+/**
+ * 6×16 over two 8-column panels `b` and `b2`: made for 32 registers (arm64), or for V8's revectoriser, which joins
+ * each pair of adjacent vectors to one of 256 bits. Same order of additions as 6×8: the same bits.
+ */
+export function tile6x16(a: usize, b: usize, b2: usize, step: usize, k: i32, c: usize, ldc: usize, accumulate: bool): void {
+  let c00 = f32x4.splat(0), c01 = f32x4.splat(0), c02 = f32x4.splat(0), c03 = f32x4.splat(0);
+  let c10 = f32x4.splat(0), c11 = f32x4.splat(0), c12 = f32x4.splat(0), c13 = f32x4.splat(0);
+  let c20 = f32x4.splat(0), c21 = f32x4.splat(0), c22 = f32x4.splat(0), c23 = f32x4.splat(0);
+  let c30 = f32x4.splat(0), c31 = f32x4.splat(0), c32 = f32x4.splat(0), c33 = f32x4.splat(0);
+  let c40 = f32x4.splat(0), c41 = f32x4.splat(0), c42 = f32x4.splat(0), c43 = f32x4.splat(0);
+  let c50 = f32x4.splat(0), c51 = f32x4.splat(0), c52 = f32x4.splat(0), c53 = f32x4.splat(0);
+  for (let i = 0; i < k; i++) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16), b2_ = v128.load(b2), b3 = v128.load(b2, 16);
+    let x = v128.load32_splat(a);
+    c00 = madd(x, b0, c00); c01 = madd(x, b1, c01); c02 = madd(x, b2_, c02); c03 = madd(x, b3, c03);
+    x = v128.load32_splat(a, 4);
+    c10 = madd(x, b0, c10); c11 = madd(x, b1, c11); c12 = madd(x, b2_, c12); c13 = madd(x, b3, c13);
+    x = v128.load32_splat(a, 8);
+    c20 = madd(x, b0, c20); c21 = madd(x, b1, c21); c22 = madd(x, b2_, c22); c23 = madd(x, b3, c23);
+    x = v128.load32_splat(a, 12);
+    c30 = madd(x, b0, c30); c31 = madd(x, b1, c31); c32 = madd(x, b2_, c32); c33 = madd(x, b3, c33);
+    x = v128.load32_splat(a, 16);
+    c40 = madd(x, b0, c40); c41 = madd(x, b1, c41); c42 = madd(x, b2_, c42); c43 = madd(x, b3, c43);
+    x = v128.load32_splat(a, 20);
+    c50 = madd(x, b0, c50); c51 = madd(x, b1, c51); c52 = madd(x, b2_, c52); c53 = madd(x, b3, c53);
+    a += 24; b += step; b2 += step;
+  }
+  if (accumulate) {
+    let p = c;
+    c00 = f32x4.add(c00, v128.load(p, 0)); c01 = f32x4.add(c01, v128.load(p, 16)); c02 = f32x4.add(c02, v128.load(p, 32)); c03 = f32x4.add(c03, v128.load(p, 48)); p += ldc;
+    c10 = f32x4.add(c10, v128.load(p, 0)); c11 = f32x4.add(c11, v128.load(p, 16)); c12 = f32x4.add(c12, v128.load(p, 32)); c13 = f32x4.add(c13, v128.load(p, 48)); p += ldc;
+    c20 = f32x4.add(c20, v128.load(p, 0)); c21 = f32x4.add(c21, v128.load(p, 16)); c22 = f32x4.add(c22, v128.load(p, 32)); c23 = f32x4.add(c23, v128.load(p, 48)); p += ldc;
+    c30 = f32x4.add(c30, v128.load(p, 0)); c31 = f32x4.add(c31, v128.load(p, 16)); c32 = f32x4.add(c32, v128.load(p, 32)); c33 = f32x4.add(c33, v128.load(p, 48)); p += ldc;
+    c40 = f32x4.add(c40, v128.load(p, 0)); c41 = f32x4.add(c41, v128.load(p, 16)); c42 = f32x4.add(c42, v128.load(p, 32)); c43 = f32x4.add(c43, v128.load(p, 48)); p += ldc;
+    c50 = f32x4.add(c50, v128.load(p, 0)); c51 = f32x4.add(c51, v128.load(p, 16)); c52 = f32x4.add(c52, v128.load(p, 32)); c53 = f32x4.add(c53, v128.load(p, 48));
+  }
+  v128.store(c, c00, 0); v128.store(c, c01, 16); v128.store(c, c02, 32); v128.store(c, c03, 48); c += ldc;
+  v128.store(c, c10, 0); v128.store(c, c11, 16); v128.store(c, c12, 32); v128.store(c, c13, 48); c += ldc;
+  v128.store(c, c20, 0); v128.store(c, c21, 16); v128.store(c, c22, 32); v128.store(c, c23, 48); c += ldc;
+  v128.store(c, c30, 0); v128.store(c, c31, 16); v128.store(c, c32, 32); v128.store(c, c33, 48); c += ldc;
+  v128.store(c, c40, 0); v128.store(c, c41, 16); v128.store(c, c42, 32); v128.store(c, c43, 48); c += ldc;
+  v128.store(c, c50, 0); v128.store(c, c51, 16); v128.store(c, c52, 32); v128.store(c, c53, 48);
+}

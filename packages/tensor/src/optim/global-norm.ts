@@ -1,0 +1,43 @@
+/** The length of all gradients as one vector, and clipping by it (Pascanu et al., 2013). */
+import type { Tensor } from '@tensorflow/tfjs-core';
+import { square, stack, sum, tidy } from '@tensorflow/tfjs-core';
+import { checkValue } from '../errors.ts';
+
+export type Gradients = readonly Tensor[] | ReadonlyMap<string, Tensor>;
+
+export interface GlobalNorm {
+  /** √Σ g², added up in float64 over the tensors; NaN or infinite where a gradient is. */
+  readonly norm: number;
+  /** Names (positions in a list) of the tensors whose sum of squares is not finite. */
+  readonly nonFinite: readonly string[];
+}
+
+/** One read-back for all tensors. No gradients have norm 0. */
+export async function globalNorm(gradients: Gradients): Promise<GlobalNorm> {
+  const named: [string, Tensor][] =
+    gradients instanceof Map ? [...gradients] : (gradients as readonly Tensor[]).map((tensor, i) => [String(i), tensor]);
+  if (named.length === 0) return { norm: 0, nonFinite: [] };
+  const squares = tidy(() => stack(named.map(([, tensor]) => sum(square(tensor)))));
+  const values = await squares.data();
+  squares.dispose();
+  let total = 0;
+  for (const value of values) total += value;
+  const nonFinite = named.map(([name]) => name).filter((_, i) => !Number.isFinite(values[i]));
+  return { norm: Math.sqrt(total), nonFinite };
+}
+
+export interface Clipping extends GlobalNorm {
+  /** What to multiply every gradient with: min(1, limit/norm), 1 at norm 0, and 0 where the norm is not finite. */
+  readonly scale: number;
+}
+
+/**
+ * The scale that brings the global norm down to `limit`; hand it to `AdamW.step`. Changes nothing itself: a step
+ * with `nonFinite` names should not be taken.
+ */
+export async function clipByGlobalNorm(gradients: Gradients, limit: number): Promise<Clipping> {
+  checkValue(limit > 0, `the limit is ${limit}, it must be positive.`, 'clipByGlobalNorm');
+  const found = await globalNorm(gradients);
+  if (!Number.isFinite(found.norm)) return { ...found, scale: 0 };
+  return { ...found, scale: found.norm > limit ? limit / found.norm : 1 };
+}

@@ -1,0 +1,34 @@
+/** What decoding carries from one call to the next: keys, values and the routers' recurrent states. */
+import type * as tf from '@tensorflow/tfjs-core';
+import type { KeyValue } from './attention.ts';
+
+export interface LayerCache extends KeyValue {
+  /** [B,G] recurrent state of the layer's router; none in dense layers and for routers without one. */
+  readonly router?: tf.Tensor2D;
+}
+
+/**
+ * The state after the first `length` positions. Values are never changed: a forward pass returns a new cache and
+ * leaves the one it was given (dispose it with `disposeCache` once it is no longer wanted).
+ */
+export interface ModelCache {
+  /** Positions held, padding included. */
+  readonly length: number;
+  /** One per layer; empty while `length` is 0. */
+  readonly layers: readonly LayerCache[];
+  /** [B,length] int32 document of each position, −1 for padding; none while no call gave a mask or documents. */
+  readonly documents?: tf.Tensor2D;
+  /** [B] int32 position that the next token of the last document gets; exists with `documents`. */
+  readonly next?: tf.Tensor1D;
+}
+
+/** A cache before the first token; given to a forward pass it asks for a cache in return. */
+export function emptyCache(): ModelCache {
+  return { length: 0, layers: [] };
+}
+
+/** Releases every tensor of a cache. */
+export function disposeCache(cache: ModelCache): void {
+  const tensors = cache.layers.flatMap(({ key, value, router }) => [key, value, router]);
+  for (const tensor of [...tensors, cache.documents, cache.next]) tensor?.dispose();
+}

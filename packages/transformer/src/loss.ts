@@ -1,0 +1,66 @@
+/** The training objective: mean cross-entropy of the next token plus what the routers add. */
+import type { Balance, Routing } from '@spectra/routing';
+import { checkShape, crossEntropy } from '@spectra/tensor';
+import * as tf from '@tensorflow/tfjs-core';
+import type { DecoderModel } from './decoder-model.ts';
+import { tidied } from './tidied.ts';
+
+export interface LossInput {
+  /** [B,S] int32 */
+  readonly inputIds: tf.Tensor2D;
+  /** [B,S] int32, what should follow each input token. */
+  readonly targets: tf.Tensor2D;
+  /** [B,S] float32 weight of each target, 0 where there is none; by default the mask, or 1. */
+  readonly weights?: tf.Tensor2D | undefined;
+  /** As in `ForwardInput`. */
+  readonly mask?: tf.Tensor2D | undefined;
+  readonly documents?: tf.Tensor2D | undefined;
+  readonly positions?: tf.Tensor2D | undefined;
+  /** `batch` by default: the training rule. */
+  readonly balance?: Balance | undefined;
+  /** Whether routers make losses and statistics; true by default. */
+  readonly training?: boolean | undefined;
+  /** Optimizer steps done; 0 by default. */
+  readonly step?: number | undefined;
+}
+
+/** All tensors belong to the caller (inside a `tidy`, to the tidy). */
+export interface LossOutput {
+  /** taskLoss + routerLoss: what to differentiate. */
+  readonly loss: tf.Scalar;
+  /** Σ weight · cross-entropy / Σ weight, in nats per target; 0 where all weights are 0. */
+  readonly taskLoss: tf.Scalar;
+  /** Sum of the routers' weighted losses over layers. */
+  readonly routerLoss: tf.Scalar;
+  /** [N] weight · cross-entropy of each target, in nats; N = B·S. */
+  readonly tokenLosses: tf.Tensor1D;
+  /** Σ weight: the number of targets. */
+  readonly tokens: tf.Scalar;
+  /** The decision of each mixture-of-experts layer, from below. */
+  readonly routings: readonly Routing[];
+}
+
+/** Forward pass and loss of one micro-batch; synchronous and differentiable, changes no state. */
+export function languageModelLoss(model: DecoderModel, input: LossInput): LossOutput {
+  const { targets, weights, balance = 'batch', training = true, ...rest } = input;
+  const [batch, length] = input.inputIds.shape;
+  checkShape(targets.shape, [batch, length], 'languageModelLoss targets');
+  if (weights !== undefined) checkShape(weights.shape, [batch, length], 'languageModelLoss weights');
+  return tidied(() => {
+    const { logits, routings, routerLoss } = model.forward({ ...rest, balance, training });
+    const count = batch * length;
+    const weight = (weights ?? input.mask ?? tf.ones([batch, length])).reshape([count]) as tf.Tensor1D;
+    const flat = logits.reshape([count, -1]) as tf.Tensor2D;
+    const tokenLosses = crossEntropy(flat, targets.reshape([count]) as tf.Tensor1D, weight);
+    const tokens = weight.sum() as tf.Scalar;
+    const taskLoss = tokenLosses.sum().div(tf.maximum(tokens, 1e-8)) as tf.Scalar;
+    return {
+      loss: taskLoss.add(routerLoss) as tf.Scalar,
+      taskLoss,
+      routerLoss,
+      tokenLosses,
+      tokens,
+      routings,
+    };
+  });
+}

@@ -1,0 +1,93 @@
+/**
+ * Several documents in one row, padding, and where each token stands in its own document.
+ *
+ * One integer per token says it all: its document, −1 for padding. A token attends to the earlier tokens of its
+ * row with the same integer; padding so attends only to padding and no softmax row is ever empty.
+ */
+import { checkShape } from '@spectra/tensor';
+import * as tf from '@tensorflow/tfjs-core';
+
+/** Where the tokens of one forward pass stand. All tensors belong to the caller. */
+export interface Packing {
+  /** [B,S] int32, the document of each token, −1 for padding. */
+  readonly documents: tf.Tensor2D;
+  /** [B,S] int32, position within the document, counted from 0 over all passes; 0 at padding. */
+  readonly positions: tf.Tensor2D;
+  /** [B,S] float32, 1 at the first token of each document. */
+  readonly starts: tf.Tensor2D;
+  /** [B] int32, the position that the next token would have if it went on with the last document. */
+  readonly next: tf.Tensor1D;
+}
+
+/** The last token before this pass, for documents that go on. */
+export interface PackingPast {
+  /** [B] int32 */
+  readonly lastDocument: tf.Tensor1D;
+  /** [B] int32, `Packing.next` of the pass before. */
+  readonly next: tf.Tensor1D;
+}
+
+/**
+ * Document of each token from the optional mask [B,S] (1 token, 0 padding) and documents [B,S] int32 ≥ 0 (equal
+ * neighbours belong together; all one document where not given).
+ */
+export function effectiveDocuments(mask?: tf.Tensor2D, documents?: tf.Tensor2D): tf.Tensor2D | undefined {
+  if (mask !== undefined && documents !== undefined) checkShape(documents.shape, mask.shape, 'documents');
+  return tf.tidy(() => {
+    if (mask === undefined) return documents?.clone();
+    const real = mask.toInt();
+    // real·(d + 1) − 1: d at tokens, −1 at padding
+    return real
+      .mul(documents === undefined ? tf.onesLike(real) : documents.add(tf.scalar(1, 'int32')))
+      .sub(tf.scalar(1, 'int32')) as tf.Tensor2D;
+  });
+}
+
+/** Positions and starts of `documents` [B,S]; a first token that goes on with the document of `past` is no start. */
+export function packDocuments(documents: tf.Tensor2D, past?: PackingPast): Packing {
+  return tf.tidy(() => {
+    const [batch, length] = documents.shape;
+    const one = [batch, 1];
+    // float32 throughout: exact below 2^24, and every backend agrees on it
+    const ids = documents.toFloat();
+    const before = past === undefined ? tf.fill(one, -2) : past.lastDocument.toFloat().reshape(one);
+    const previous = length === 1 ? before : tf.concat([before, ids.slice([0, 0], [batch, length - 1])], 1);
+    const changed = ids.notEqual(previous).toFloat() as tf.Tensor2D;
+    const index = tf.range(0, length).reshape([1, length]);
+    // where each document began: here where the integer changed, in column 0 of one that goes on at −next
+    const began = past === undefined ? tf.zeros(one) : past.next.toFloat().reshape(one).neg();
+    const first = index.equal(0).toFloat();
+    const elsewhere = first.mul(began).add(tf.sub(1, first).mul(NEVER));
+    const start = runningMaximum(changed.mul(index).add(tf.sub(1, changed).mul(elsewhere)) as tf.Tensor2D);
+    const real = ids.greaterEqual(0).toFloat();
+    const positions = index.sub(start).mul(real).toInt() as tf.Tensor2D;
+    return {
+      documents: documents.clone(),
+      positions,
+      starts: changed.mul(real) as tf.Tensor2D,
+      next: index
+        .sub(start)
+        .slice([0, length - 1], one)
+        .add(1)
+        .reshape([batch])
+        .toInt() as tf.Tensor1D,
+    };
+  });
+}
+
+/** Running maximum along the rows by doubling: log₂ S steps. */
+function runningMaximum(values: tf.Tensor2D): tf.Tensor2D {
+  const [batch, length] = values.shape;
+  let best = values;
+  for (let reach = 1; reach < length; reach *= 2) {
+    const shifted = tf.concat(
+      [tf.fill([batch, reach], NEVER), best.slice([0, 0], [batch, length - reach])],
+      1,
+    );
+    best = tf.maximum(best, shifted) as tf.Tensor2D;
+  }
+  return best;
+}
+
+/** Below every index; still an exact float32. */
+const NEVER = -(2 ** 24);
