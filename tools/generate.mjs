@@ -52,6 +52,7 @@ if (!existsSync(gradients) || statSync(gradients).mtimeMs < statSync(fileURLToPa
     },
     bundle: true, format: 'esm', minify: true, outfile: gradients, logLevel: 'error', mainFields: ['module', 'main'],
   });
-  writeFileSync(gradients.replace(/\.js$/, '.d.ts'), 'export {};\n');
+  writeFileSync(gradients.replace(/\.js$/, '.d.ts'),
+    "import '@tensorflow/tfjs-core/dist/public/chained_ops/register_all_chained_ops.js';\n");
   console.error(`tensor: gradients ${Math.round(readFileSync(gradients).length / 1024)} kB`);
 }

@@ -1,1 +1,4 @@
-export { libraryConfig as default } from '../../tools/tsup.ts';
+import { libraryConfig } from '../../tools/tsup.ts';
+
+/** Browsers take `index`; `node` needs node:fs and renders reports. What both use becomes a shared chunk. */
+export default { ...libraryConfig, entry: ['src/index.ts', 'src/node.ts'], splitting: true };

@@ -1,1 +1,6 @@
-export {};
+export * from './config/load.ts';
+export * from './config/schema.ts';
+export * from './evaluation/evaluate.ts';
+export * from './evaluation/sample.ts';
+export * from './run/summary.ts';
+export * from './training/trainer.ts';

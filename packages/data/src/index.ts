@@ -1,1 +1,14 @@
-export {};
+export * from './batch.ts';
+export { cutStream } from './blocks.ts';
+export * from './dataset.ts';
+export * from './document.ts';
+export type { DomainPosition } from './domain-reader.ts';
+export * from './entropy.ts';
+export * from './math.ts';
+export * from './mixing.ts';
+export * from './schema.ts';
+export { hash32, isHeldOut } from './split.ts';
+export * from './tokenizer/byte-tokenizer.ts';
+export * from './tokenizer/json-tokenizer.ts';
+export * from './tokenizer/tokenizer.ts';
+export { type StreamCursor, TrainStream } from './train-stream.ts';

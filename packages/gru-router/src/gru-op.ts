@@ -1,8 +1,9 @@
 /** The recurrent part of a GRU as one op: states from projected inputs, and their gradient through time. */
 import { defineOp, wasmGemm } from '@spectra/tensor';
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { gruBackwardReference, gruForwardReference } from './kernels/reference/gru.ts';
+import { cotangentsReference, gruBackwardReference, gruForwardReference } from './kernels/reference/gru.ts';
 import { kernels } from './kernels/wasm/module.ts';
+import { cotangentsOnDevice, gruForwardOnDevice } from './kernels/webgpu/gru.ts';
 
 export type GruInputs = {
   /** [B,S,3G] W x + b of every position, gates r, z, n. */
@@ -18,6 +19,7 @@ export type GruInputs = {
   documentStart?: Tensor;
 };
 export type GruGradientInputs = GruInputs & { states: Tensor; dStates: Tensor };
+export type GruCotangentInputs = { dStates: Tensor; factors: Tensor; direct: Tensor; weight: Tensor };
 
 /** One output, states [B,S,G]. Nothing else is saved for the gradient: gates are computed anew. */
 export const gruOp = defineOp<GruInputs, object>({
@@ -44,6 +46,7 @@ export const gruOp = defineOp<GruInputs, object>({
       );
       return [states];
     },
+    webgpu: (inputs, _, backend) => gruForwardOnDevice(inputs, backend),
   },
   gradient: ({ dys: [dStates], inputs, outputs: [states] }) => {
     const [projected, weight, bias, initial] = gruGradientOp(
@@ -101,4 +104,11 @@ const gruGradientOp = defineOp<GruGradientInputs, object>({
       return [dProjected, dWeight, dBias, dInitial];
     },
   },
+});
+
+/** The loop inside the gradient's reference, apart because it is all of it that is sequential. */
+export const gruCotangentsOp = defineOp<GruCotangentInputs, object>({
+  name: 'GruCotangents',
+  reference: cotangentsReference,
+  kernels: { webgpu: (inputs, _, backend) => cotangentsOnDevice(inputs, backend) },
 });

@@ -1,5 +1,5 @@
 /** The router's losses: entropy and z, and how they and the others add up. */
-import { checkValue, defineOp } from '@spectra/tensor';
+import { checkValue, defineOp, logSumExp } from '@spectra/tensor';
 import type { Scalar, Tensor, Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import { tokenMean } from './token-mean.ts';
@@ -47,7 +47,7 @@ export function zLoss(cost: Tensor2D, epsilon: number, mask?: Tensor, groups = 1
   checkValue(epsilon > 0, `epsilon must be positive, got ${epsilon}.`, 'zLoss');
   return tf.tidy(() => {
     const logits = tf.reshape(tf.div(cost, -epsilon), [N, groups, E / groups]);
-    const perToken = tf.mean(tf.square(tf.logSumExp(logits, 2)), 1) as Tensor1D;
+    const perToken = tf.mean(tf.square(logSumExp(logits, 2)), 1) as Tensor1D;
     return tokenMean(perToken, mask);
   });
 }

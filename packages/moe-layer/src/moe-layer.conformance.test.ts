@@ -97,13 +97,12 @@ describe.each(Object.entries(cases))('%s', (_, { experts, indices }) => {
       values.map((_, i) => (f(bump(values, i, 1e-4)) - f(bump(values, i, -1e-4))) / 2e-4);
     const rowsOf = (flat: number[], width: number): number[][] => Array.from({ length: flat.length / width }, (_, i) => flat.slice(i * width, (i + 1) * width));
     const slots = indices[0]!.length;
-    const grads = gradientsOf((...args: Tensor[]) => {
-      const [tokens, gate] = args;
-      return make(gate as Tensor2D).forward(tokens as Tensor3D, context).output.mul(tf.tensor3d(cot, [1, N, H])).sum();
-    }, [tf.tensor3d([x]), w]);
-    await expectClose(grads[0]!, numeric(x.flat(), v => inner(rowsOf(v, H), weights, host)), { name: 'grad x', tolerance: 2e-4 });
+    const { gradients } = gradientsOf(
+      ({ tokens, gate }) => make(gate as Tensor2D).forward(tokens as Tensor3D, context).output.mul(tf.tensor3d(cot, [1, N, H])).sum(),
+      { tokens: tf.tensor3d([x]), gate: w });
+    await expectClose(gradients.tokens, numeric(x.flat(), v => inner(rowsOf(v, H), weights, host)), { name: 'grad x', tolerance: 2e-4 });
     const dw = numeric(weights.flat(), v => inner(x, rowsOf(v, slots), host)).map((g, i) => (indices.flat()[i]! < 0 ? 0 : g));
-    await expectClose(grads[1]!, dw, { name: 'grad weights', tolerance: 2e-4 });
+    await expectClose(gradients.gate, dw, { name: 'grad weights', tolerance: 2e-4 });
     const { grads: byName } = tf.variableGrads(
       () => layer.forward(tf.tensor3d([x]), context).output.mul(tf.tensor3d(cot, [1, N, H])).sum(),
       [layer.experts.up.variable, layer.experts.down.variable]);

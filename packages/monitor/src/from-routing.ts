@@ -1,5 +1,5 @@
 import type { Routing } from '@spectra/routing';
-import type { Tensor } from '@tensorflow/tfjs-core';
+import { readTensors } from '@spectra/tensor';
 import type { Observation } from './routing-monitor.ts';
 
 /** The part of an observation that a routing decision holds. */
@@ -14,19 +14,18 @@ export type RoutingObservation = Pick<
  *     monitor.observe({ layer, sequenceLength, tokenIds, ...(await fromRouting(routing)) });
  */
 export async function fromRouting(routing: Routing): Promise<RoutingObservation> {
-  const read = async (tensor: Tensor | undefined) =>
-    tensor === undefined ? undefined : ((await tensor.data()) as Float32Array | Int32Array);
-  const [indices, weights, probabilities, expertVectors] = await Promise.all([
-    read(routing.indices),
-    read(routing.weights),
-    read(routing.probabilities),
-    read(routing.expertVectors),
-  ]);
-  return {
-    indices: Int32Array.from(indices!),
-    slots: routing.indices.shape[1],
+  const { indices, weights, probabilities, expertVectors } = routing;
+  const read = await readTensors({
+    indices,
     weights,
     probabilities,
-    expertVectors,
+    ...(expertVectors === undefined ? {} : { expertVectors }),
+  });
+  return {
+    indices: Int32Array.from(read.indices),
+    slots: indices.shape[1],
+    weights: read.weights,
+    probabilities: read.probabilities,
+    expertVectors: read.expertVectors,
   };
 }

@@ -1,8 +1,7 @@
 /** How many slots each expert was given. */
-import { checkShape, checkValue, defineOp } from '@spectra/tensor';
+import { checkShape, checkValue, defineOp, noGrad } from '@spectra/tensor';
 import type { Tensor, Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
 import { tensor1d, zeros } from '@tensorflow/tfjs-core';
-import { constant } from './constant.ts';
 import { expertLoadOnDevice } from './kernels/webgpu/expert-load.ts';
 
 const op = defineOp<{ readonly indices: Tensor }, { readonly experts: number }>({
@@ -21,8 +20,14 @@ const op = defineOp<{ readonly indices: Tensor }, { readonly experts: number }>(
  */
 export function expertLoad(indices: Tensor2D, experts: number): Tensor1D {
   checkShape([indices.rank], [2], 'expertLoad');
-  checkValue(Number.isInteger(experts) && experts >= 1, `experts must be a positive integer, got ${experts}.`, 'expertLoad');
-  return constant(() =>
-    indices.size === 0 ? (zeros([experts], 'int32') as Tensor1D) : (op({ indices }, { experts })[0] as Tensor1D),
+  checkValue(
+    Number.isInteger(experts) && experts >= 1,
+    `experts must be a positive integer, got ${experts}.`,
+    'expertLoad',
+  );
+  return noGrad(() =>
+    indices.size === 0
+      ? (zeros([experts], 'int32') as Tensor1D)
+      : (op({ indices }, { experts })[0] as Tensor1D),
   );
 }

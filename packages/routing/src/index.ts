@@ -1,8 +1,14 @@
+export * from './averages.ts';
+export * from './expert-choice-router.ts';
 export * from './expert-load.ts';
 export type { GateOptions } from './gate-weights.ts';
 export { gateWeights } from './gate-weights.ts';
+export type { LinearGateOptions } from './linear-gate.ts';
+export * from './price.ts';
 export * from './router.ts';
+export * from './router-state.ts';
 export * from './select-quota.ts';
 export * from './select-top-k.ts';
 export type { SelectionOptions } from './selection.ts';
 export { capacity } from './selection.ts';
+export * from './softmax-top-k-router.ts';

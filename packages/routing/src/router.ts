@@ -2,8 +2,9 @@
  * The contract between routers and everything that consumes a routing decision: layers, losses, monitor.
  * N = B·S tokens in row-major order of [B,S].
  */
-import type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
+
 import type { Module } from '@spectra/tensor';
+import type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
 
 /**
  * `batch`: balanced over the routing batch, not causal. `potentials`: prices from earlier batches, causal.

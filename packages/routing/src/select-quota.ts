@@ -1,8 +1,7 @@
 /** Expert choice with capacity: every token gets k experts and no expert more than its share. */
-import { checkValue, defineOp } from '@spectra/tensor';
+import { checkValue, defineOp, noGrad } from '@spectra/tensor';
 import type { Scalar, Tensor, Tensor2D } from '@tensorflow/tfjs-core';
 import { scalar, tensor2d, zeros } from '@tensorflow/tfjs-core';
-import { constant } from './constant.ts';
 import { quota } from './kernels/reference/quota.ts';
 import { quotaOnDevice } from './kernels/webgpu/quota.ts';
 import type { SelectionOptions, SelectionSizes } from './selection.ts';
@@ -53,10 +52,19 @@ export interface QuotaSelection {
  *
  * Errors: as `selectTopK`; `VALUE` for α ≤ 0 or not finite.
  */
-export function selectQuota(scores: Tensor2D, k: number, alpha: number, options: SelectionOptions = {}): QuotaSelection {
+export function selectQuota(
+  scores: Tensor2D,
+  k: number,
+  alpha: number,
+  options: SelectionOptions = {},
+): QuotaSelection {
   const sizes = selectionSizes(scores, k, options, 'selectQuota');
-  checkValue(Number.isFinite(alpha) && alpha > 0, `alpha must be a positive number, got ${alpha}.`, 'selectQuota');
-  return constant(() => {
+  checkValue(
+    Number.isFinite(alpha) && alpha > 0,
+    `alpha must be a positive number, got ${alpha}.`,
+    'selectQuota',
+  );
+  return noGrad(() => {
     const [indices, dropped, swaps] =
       sizes.tokens === 0
         ? [zeros([0, k], 'int32'), scalar(0, 'int32'), scalar(0, 'int32')]

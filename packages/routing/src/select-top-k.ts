@@ -1,8 +1,7 @@
 /** Token choice: each token takes the experts that it scores highest. */
-import { checkShape, defineOp } from '@spectra/tensor';
+import { checkShape, defineOp, noGrad } from '@spectra/tensor';
 import type { Tensor, Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
 import { tensor2d, zeros } from '@tensorflow/tfjs-core';
-import { constant } from './constant.ts';
 import { topK } from './kernels/reference/top-k.ts';
 import { topKOnDevice } from './kernels/webgpu/top-k.ts';
 import type { SelectionOptions, SelectionSizes } from './selection.ts';
@@ -44,7 +43,7 @@ export interface TopKOptions extends SelectionOptions {
 export function selectTopK(scores: Tensor2D, k: number, options: TopKOptions = {}): Tensor2D {
   const sizes = selectionSizes(scores, k, options, 'selectTopK');
   if (options.above !== undefined) checkShape(options.above.shape, [sizes.experts], 'selectTopK above');
-  return constant(() => {
+  return noGrad(() => {
     if (sizes.tokens === 0) return zeros([0, k], 'int32') as Tensor2D;
     return op({ scores, mask: options.mask, above: options.above }, sizes)[0] as Tensor2D;
   });

@@ -17,10 +17,16 @@ describe(`selection on ${backendUnderTest()}`, () => {
     const mask = golden.has(`${name}.mask`) ? golden.tensor(`${name}.mask`) : undefined;
     const options = mask === undefined ? {} : { mask };
 
-    const check = async (rule: 'quota' | 'top_k', choose: (scores: tf.Tensor2D) => tf.Tensor2D): Promise<void> => {
+    const check = async (
+      rule: 'quota' | 'top_k',
+      choose: (scores: tf.Tensor2D) => tf.Tensor2D,
+    ): Promise<void> => {
       const indices = tf.tidy(() => choose(scores));
       const load = expertLoad(indices, scores.shape[1]);
-      await expectClose(indices, golden.array(`${name}.${rule}.index`), { case: name, name: `${rule}.index` });
+      await expectClose(indices, golden.array(`${name}.${rule}.index`), {
+        case: name,
+        name: `${rule}.index`,
+      });
       await expectClose(load, golden.array(`${name}.${rule}.load`), { case: name, name: `${rule}.load` });
       tf.dispose([indices, load]);
       // the choice is made from the variable itself: it must act as a constant on the tape
@@ -34,7 +40,11 @@ describe(`selection on ${backendUnderTest()}`, () => {
         [grad, 'grad_scores'],
       ] as const) {
         const error = golden.error(name, `${rule}.${what}`);
-        await expectClose(tensor, golden.array(`${name}.${rule}.${what}`), { case: name, name: `${rule}.${what}`, error });
+        await expectClose(tensor, golden.array(`${name}.${rule}.${what}`), {
+          case: name,
+          name: `${rule}.${what}`,
+          error,
+        });
       }
       tf.dispose([value, grad, gates]);
     };

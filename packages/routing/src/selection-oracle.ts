@@ -14,7 +14,12 @@ export function ranking(row: readonly number[]): number[] {
 }
 
 /** Each token asks its k best; experts keep their best `cap` and refuse the rest for good. Any visiting order. */
-export function deferredAcceptance(P: Rows, k: number, cap: number, visit: (tokens: number[]) => number[]): Set<number>[] {
+export function deferredAcceptance(
+  P: Rows,
+  k: number,
+  cap: number,
+  visit: (tokens: number[]) => number[],
+): Set<number>[] {
   const experts = P[0]!.length;
   const refused = P.map(() => new Set<number>());
   for (;;) {
@@ -91,7 +96,12 @@ export function grouped(
 export const KINDS = 6;
 
 /** Small random instances of every kind that has gone wrong before: ties, equal rows, one order for all. */
-export function randomScores(random: () => number, tokens: number, experts: number, kind: number): number[][] {
+export function randomScores(
+  random: () => number,
+  tokens: number,
+  experts: number,
+  kind: number,
+): number[][] {
   const P = range(tokens).map(() => range(experts).map(() => Math.fround(random())));
   const skew = (e: number): number => 3 * (1 - e / Math.max(1, experts - 1));
   switch (kind % KINDS) {

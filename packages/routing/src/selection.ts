@@ -1,6 +1,7 @@
 /** What every selection rule shares: sizes, groups of experts, and the checks on them. */
-import type { Tensor } from '@tensorflow/tfjs-core';
+
 import { checkShape, checkValue, SpectraError } from '@spectra/tensor';
+import type { Tensor } from '@tensorflow/tfjs-core';
 
 export interface SelectionOptions {
   /** [N], or any shape of N elements such as [B,S]: 1 for a token, 0 for padding. None means all tokens. */
@@ -21,7 +22,12 @@ export interface SelectionSizes {
 }
 
 /** Checks scores [N,E], k and groups; `VALUE` and `SHAPE` errors name `where`. */
-export function selectionSizes(scores: Tensor, k: number, options: SelectionOptions, where: string): SelectionSizes {
+export function selectionSizes(
+  scores: Tensor,
+  k: number,
+  options: SelectionOptions,
+  where: string,
+): SelectionSizes {
   checkShape(scores.shape, [-1, -1], where);
   if (scores.dtype !== 'float32') {
     throw new SpectraError('SHAPE', { message: `scores must be float32, got ${scores.dtype}.`, where });
@@ -40,10 +46,18 @@ export function selectionSizes(scores: Tensor, k: number, options: SelectionOpti
 
 /** Checks that k of E experts in m groups can be chosen. */
 export function checkChoice(experts: number, k: number, groups: number, where: string): void {
-  checkValue(Number.isInteger(experts) && experts >= 1, `experts must be a positive integer, got ${experts}.`, where);
+  checkValue(
+    Number.isInteger(experts) && experts >= 1,
+    `experts must be a positive integer, got ${experts}.`,
+    where,
+  );
   checkValue(Number.isInteger(k) && k >= 1, `k must be a positive integer, got ${k}.`, where);
   checkValue(k <= experts, `k = ${k} is more than the ${experts} experts.`, where, `Use k ≤ ${experts}.`);
-  checkValue(Number.isInteger(groups) && groups >= 1, `groups must be a positive integer, got ${groups}.`, where);
+  checkValue(
+    Number.isInteger(groups) && groups >= 1,
+    `groups must be a positive integer, got ${groups}.`,
+    where,
+  );
   checkValue(
     experts % groups === 0 && k % groups === 0,
     `${experts} experts and k = ${k} must both be divisible by groups = ${groups}.`,

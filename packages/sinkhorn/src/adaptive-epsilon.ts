@@ -8,6 +8,10 @@ import { checkValue } from '@spectra/tensor';
 export function adaptiveEpsilon(epsilon: number, cvEma: number | undefined, cvMax = 1): number {
   const cv = cvEma ?? 0;
   checkValue(epsilon > 0, `epsilon must be positive, got ${epsilon}.`, 'adaptiveEpsilon');
-  checkValue(cv >= 0 && cvMax >= 0, `cvEma and cvMax must not be negative, got ${cv} and ${cvMax}.`, 'adaptiveEpsilon');
+  checkValue(
+    cv >= 0 && cvMax >= 0,
+    `cvEma and cvMax must not be negative, got ${cv} and ${cvMax}.`,
+    'adaptiveEpsilon',
+  );
   return epsilon * (1 + Math.min(cv, cvMax));
 }

@@ -11,7 +11,12 @@ import * as tf from '@tensorflow/tfjs-core';
 import { readable } from './kernels/problem.ts';
 
 /** [N,E] gradient with respect to the cost at `plan`, each group of experts by itself; rows of zeros stay zero. */
-export function implicitGradient(plan: Tensor2D, cotangent: Tensor2D, epsilon: number, groups: number): Tensor {
+export function implicitGradient(
+  plan: Tensor2D,
+  cotangent: Tensor2D,
+  epsilon: number,
+  groups: number,
+): Tensor {
   const [N, E] = plan.shape;
   const w = E / groups;
   if (readable()) {
@@ -135,11 +140,17 @@ function deviceGradient(plan: Tensor2D, cotangent: Tensor2D, epsilon: number): T
   let W: Tensor2D = tf.sub(tf.matMul(tf.transpose(scaled), scaled), known);
   let y: Tensor2D = tf.reshape(right, [E, 1]);
   for (let k = 0; k < DOUBLINGS; k++) {
-    const next: { y: Tensor2D; W: Tensor2D } = tf.tidy(() => ({ y: tf.add(y, tf.matMul(W, y)), W: tf.matMul(W, W) }));
+    const next: { y: Tensor2D; W: Tensor2D } = tf.tidy(() => ({
+      y: tf.add(y, tf.matMul(W, y)),
+      W: tf.matMul(W, W),
+    }));
     tf.dispose([y, W]);
     ({ y, W } = next);
   }
   const v = tf.mul(tf.reshape(y, [1, E]), inverse);
   const u = tf.sub(rowTarget, tf.div(tf.sum(tf.mul(plan, v), 1, true), a));
-  return tf.div(tf.mul(plan, tf.sub(tf.add(u, v), tf.where(tf.greater(plan, 0), cotangent, tf.zerosLike(cotangent)))), epsilon);
+  return tf.div(
+    tf.mul(plan, tf.sub(tf.add(u, v), tf.where(tf.greater(plan, 0), cotangent, tf.zerosLike(cotangent)))),
+    epsilon,
+  );
 }

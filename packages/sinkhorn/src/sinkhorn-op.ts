@@ -1,6 +1,7 @@
 /** Sinkhorn as an op: the fused kernels, the reference, and the gradient through the plan. */
-import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core';
+
 import { defineOp } from '@spectra/tensor';
+import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core';
 import { implicitGradient } from './implicit-gradient.ts';
 import type { SinkhornAttrs, SinkhornInputs } from './kernels/problem.ts';
 import { sinkhornReference } from './kernels/reference.ts';

@@ -106,7 +106,14 @@ export function throwIfBad(position: number, cost: { readonly shape: readonly nu
 }
 
 function attributesOf(cost: Tensor2D, options: SinkhornOptions): SinkhornAttrs {
-  const { epsilon = 0.05, iterations = 3, gradient = 'unrolled', domain = 'log', groups = 1, tolerance } = options;
+  const {
+    epsilon = 0.05,
+    iterations = 3,
+    gradient = 'unrolled',
+    domain = 'log',
+    groups = 1,
+    tolerance,
+  } = options;
   const where = 'sinkhorn';
   checkShape(cost.shape, [-1, -1], `${where}, cost`);
   const [N, E] = cost.shape;
@@ -114,9 +121,21 @@ function attributesOf(cost: Tensor2D, options: SinkhornOptions): SinkhornAttrs {
   if (options.columnMass !== undefined) checkShape(options.columnMass.shape, [E], `${where}, columnMass`);
   if (options.start !== undefined) checkShape(options.start.shape, [E], `${where}, start`);
   checkValue(E > 0, 'there is no expert.', where);
-  checkValue(epsilon > 0 && Number.isFinite(epsilon), `epsilon must be positive and finite, got ${epsilon}.`, where);
-  checkValue(Number.isInteger(iterations) && iterations >= 0, `iterations must be 0, 1, …, got ${iterations}.`, where);
-  checkValue(tolerance === undefined || tolerance >= 0, `tolerance must not be negative, got ${tolerance}.`, where);
+  checkValue(
+    epsilon > 0 && Number.isFinite(epsilon),
+    `epsilon must be positive and finite, got ${epsilon}.`,
+    where,
+  );
+  checkValue(
+    Number.isInteger(iterations) && iterations >= 0,
+    `iterations must be 0, 1, …, got ${iterations}.`,
+    where,
+  );
+  checkValue(
+    tolerance === undefined || tolerance >= 0,
+    `tolerance must not be negative, got ${tolerance}.`,
+    where,
+  );
   checkValue(Number.isInteger(groups) && groups > 0, `groups must be 1, 2, …, got ${groups}.`, where);
   checkValue(E % groups === 0, `${E} experts do not divide into ${groups} groups.`, where);
   return { epsilon, iterations, tolerance, gradient, domain, groups };
@@ -139,10 +158,15 @@ function checkColumnMass(columnMass: Tensor1D, groups: number): void {
   );
 }
 
-function withoutTokens(cost: Tensor2D, { start }: SinkhornOptions, { epsilon, groups }: SinkhornAttrs): SinkhornResult {
+function withoutTokens(
+  cost: Tensor2D,
+  { start }: SinkhornOptions,
+  { epsilon, groups }: SinkhornAttrs,
+): SinkhornResult {
   const E = cost.shape[1];
   return tf.tidy(() => {
-    const g = start === undefined ? tf.zeros([groups, E / groups]) : tf.reshape(tf.div(start, epsilon), [groups, -1]);
+    const g =
+      start === undefined ? tf.zeros([groups, E / groups]) : tf.reshape(tf.div(start, epsilon), [groups, -1]);
     return {
       plan: cost.clone(),
       f: tf.zeros(groups === 1 ? [0] : [0, groups]),

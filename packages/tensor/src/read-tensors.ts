@@ -9,7 +9,7 @@ export type TypedArrays<K extends string = string> = Record<K, Float32Array | In
 
 /**
  * The values of all tensors. On WebGPU they travel in one buffer and one wait; elsewhere this reads each. The
- * caller keeps the tensors.
+ * caller keeps the tensors and only reads the arrays, which may be a backend's own.
  *
  * @throws BACKEND_FAILED where the device reported an error since the last read
  */

@@ -5,7 +5,7 @@
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import type { DataType, TensorInfo } from '@tensorflow/tfjs-core';
 import { SpectraError } from './errors.ts';
-import { chosenCompilation } from './kernels/wasm/choose.ts';
+import { chosenCompilation, startModule } from './kernels/wasm/choose.ts';
 import { compileWasm, type WasmBinary } from './wasm-compile.ts';
 
 interface HeapModule {
@@ -77,8 +77,8 @@ export class WasmCall {
 
 /**
  * A lazily compiled kernel module. `exports(backend)` gives its functions on that backend's memory. Modules are
- * built without static data, so that they own no part of the imported memory. A module that imports the matrix
- * product re-exports its `setWideTiles`, which is called here.
+ * built without static data, so that they own no part of the imported memory. A module that imports
+ * `gemm.as.ts` re-exports its `setWideTiles`, one that imports `math.as.ts` its `keepMathConstants`.
  */
 export function defineWasmModule<Exports>(binary: WasmBinary): (backend: BackendWasm) => Exports {
   const instances = new WeakMap<object, Exports>();
@@ -93,8 +93,8 @@ export function defineWasmModule<Exports>(binary: WasmBinary): (backend: Backend
       throw new SpectraError('BACKEND_FAILED', { message: 'the wasm backend does not expose its memory.' });
     }
     const instance = new WebAssembly.Instance(compiled, { env: { memory, abort: trap } });
-    const exports = instance.exports as unknown as Exports & { setWideTiles?(wide: number): void };
-    exports.setWideTiles?.(compilation.wideTiles ? 1 : 0);
+    const exports = instance.exports as unknown as Exports;
+    startModule(exports, compilation.wideTiles);
     instances.set(backend, exports);
     return exports;
   };

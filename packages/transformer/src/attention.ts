@@ -62,7 +62,8 @@ export class Attention implements Module {
   ): KeyValue & { output: tf.Tensor2D } {
     const length = x.shape[0] / batch;
     const { heads, keyValueHeads, headDim } = this;
-    const split = (y: tf.Tensor2D, count: number): tf.Tensor4D => y.reshape([batch, length, count, headDim]);
+    const split = (y: tf.Tensor2D, count: number): tf.Tensor4D =>
+      tf.reshape(y, [batch, length, count, headDim]);
     const turn = (y: tf.Tensor4D): tf.Tensor4D =>
       context.rotation === undefined ? y : rotary(y, context.rotation.cos, context.rotation.sin);
     const q = turn(split(this.query.forward(x), heads));
@@ -75,7 +76,8 @@ export class Attention implements Module {
       keyDocuments: context.keyDocuments,
       window: this.window,
     });
-    return { output: this.output.forward(mixed.reshape([batch * length, heads * headDim])), key, value };
+    const flat = tf.reshape(mixed, [batch * length, heads * headDim]) as tf.Tensor2D;
+    return { output: this.output.forward(flat), key, value };
   }
 
   parameters(): Parameter[] {

@@ -1,6 +1,8 @@
 /** What decoding carries from one call to the next: keys, values and the routers' recurrent states. */
-import type * as tf from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import type { KeyValue } from './attention.ts';
+import type { DecoderLayerOutput } from './decoder-layer.ts';
+import type { Packing } from './packing.ts';
 
 export interface LayerCache extends KeyValue {
   /** [B,G] recurrent state of the layer's router; none in dense layers and for routers without one. */
@@ -31,4 +33,37 @@ export function emptyCache(): ModelCache {
 export function disposeCache(cache: ModelCache): void {
   const tensors = cache.layers.flatMap(({ key, value, router }) => [key, value, router]);
   for (const tensor of [...tensors, cache.documents, cache.next]) tensor?.dispose();
+}
+
+/** The documents of the positions held, [B,length] int32: all 0 while none were given. */
+export function pastDocuments(past: ModelCache, batch: number): tf.Tensor2D {
+  return past.documents ?? tf.zeros([batch, past.length], 'int32');
+}
+
+/** What one forward pass adds to a cache. */
+export interface CacheAdvance {
+  /** Per layer, past and new positions together. */
+  readonly keyValues: readonly KeyValue[];
+  readonly outputs: readonly DecoderLayerOutput[];
+  readonly packing: Packing | undefined;
+  /** New positions. */
+  readonly length: number;
+}
+
+/** The next cache; call it inside a `tidy`. */
+export function advanceCache(
+  past: ModelCache,
+  { keyValues, outputs, packing, length }: CacheAdvance,
+): ModelCache {
+  const layers = keyValues.map(({ key, value }, i): LayerCache => {
+    // a clone: the routing, which holds it too, may be disposed before the cache
+    const router = outputs[i]!.routing?.cache?.clone();
+    return { key, value, ...(router === undefined ? {} : { router }) };
+  });
+  const next = { length: past.length + length, layers };
+  if (packing === undefined) return next;
+  const { documents } = packing;
+  const all =
+    past.length === 0 ? documents : tf.concat([pastDocuments(past, documents.shape[0]), documents], 1);
+  return { ...next, documents: all, next: packing.next };
 }

@@ -9,15 +9,15 @@ import {
   SpectraError,
 } from '@spectra/tensor';
 import * as tf from '@tensorflow/tfjs-core';
-import type { AttentionContext } from './attention.ts';
+import type { AttentionContext, KeyValue } from './attention.ts';
 import { buildDecoder, type DecoderParts } from './build-decoder.ts';
-import { emptyCache, type LayerCache, type ModelCache } from './cache.ts';
+import { advanceCache, emptyCache, type ModelCache, pastDocuments } from './cache.ts';
 import type { ModelConfig, ModelConfigInput } from './config.ts';
 import { attentionShape, parseModelConfig } from './config.ts';
 import type { DecoderLayer, DecoderLayerOutput } from './decoder-layer.ts';
 import { Initializer } from './initializer.ts';
 import { effectiveDocuments, type Packing, packDocuments } from './packing.ts';
-import { RotaryTable } from './rotary.ts';
+import { RotaryTable, type Rotation } from './rotary.ts';
 import { tidied } from './tidied.ts';
 
 export interface ForwardInput {
@@ -55,14 +55,14 @@ export interface ForwardOutput {
   readonly routerLoss: tf.Scalar;
   /** Per layer [B,S,H] with the residual; empty unless asked for. */
   readonly layerOutputs: readonly tf.Tensor3D[];
-  /** The cache after these tokens, if one was given. It shares no tensor with the one given. */
+  /** The cache after these tokens, if one was given. It shares no tensor with that or with the rest of the output. */
   readonly cache?: ModelCache;
 }
 
 export interface DecoderOptions {
   /** Every weight follows from it and from its own name; 0 by default. */
   readonly seed?: number;
-  /** Leaves attention, MLPs, norms and embeddings at 0 (norms at 1), for a model about to be loaded. */
+  /** Leaves attention, MLPs and embeddings at 0 (norms at 1), for a model about to be loaded. */
   readonly uninitialised?: boolean;
 }
 
@@ -70,7 +70,7 @@ export class DecoderModel implements Module {
   readonly config: ModelConfig;
   readonly layers: readonly DecoderLayer[];
   private readonly parts: DecoderParts;
-  private readonly rotation: RotaryTable | undefined;
+  private readonly rotary: RotaryTable | undefined;
 
   /** Validates the configuration (`CONFIG_INVALID`) and draws the weights; `setBackend` must have been awaited. */
   constructor(config: ModelConfigInput, options: DecoderOptions = {}) {
@@ -79,7 +79,7 @@ export class DecoderModel implements Module {
     this.layers = this.parts.layers;
     if (this.config.positions === 'rotary') {
       const { rope_theta: theta, rope_scaling: scaling } = this.config;
-      this.rotation = new RotaryTable(attentionShape(this.config).headDim, theta, scaling);
+      this.rotary = new RotaryTable(attentionShape(this.config).headDim, theta, scaling);
     }
   }
 
@@ -91,32 +91,39 @@ export class DecoderModel implements Module {
   /** Synchronous and differentiable; changes no state. Shapes and ownership: `ForwardInput`, `ForwardOutput`. */
   forward(input: ForwardInput): ForwardOutput {
     const [batch, length] = this.checkInput(input);
+    const past = input.cache ?? emptyCache();
     return tidied(() => {
-      const packing = this.pack(input, batch, length);
-      const past = input.cache ?? emptyCache();
-      const attention = this.attentionContext(input, past, packing, length);
+      const packing = packingOf(input, past);
+      const attention = attentionContext(this.rotation(input, past, packing), packing, past);
       let hidden = this.embed(input, past, packing);
       let below: tf.Tensor3D | undefined;
-      const routings: Routing[] = [];
       const outputs: DecoderLayerOutput[] = [];
+      const keyValues: KeyValue[] = [];
       for (const [i, layer] of this.layers.entries()) {
         const route = routeContext(input, packing, below, past.layers[i]?.router);
-        const out = layer.forward(hidden, attention, route, past.layers[i]);
-        hidden = out.output;
-        outputs.push(out);
-        if (out.routing !== undefined) {
-          routings.push(out.routing);
-          below = out.routing.carry ?? below;
+        if (this.config.recompute && input.cache === undefined) {
+          outputs.push(layer.forwardRecomputed(hidden, attention, route));
+        } else {
+          const { key, value, ...out } = layer.forward(hidden, attention, route, past.layers[i]);
+          outputs.push(out);
+          keyValues.push({ key, value });
         }
+        const { output, routing } = outputs[i]!;
+        hidden = output;
+        below = routing?.carry ?? below;
       }
-      const normed = this.parts.norm.forward(hidden.reshape([batch * length, -1])).reshape(hidden.shape);
+      const routings = outputs.flatMap(({ routing }) => (routing === undefined ? [] : [routing]));
+      const flat = tf.reshape(hidden, [batch * length, this.config.hidden_size]) as tf.Tensor2D;
+      const normed = tf.reshape(this.parts.norm.forward(flat), hidden.shape) as tf.Tensor3D;
       return {
         hidden: normed,
         logits: this.logitsOf(normed, input.logits ?? 'all'),
         routings,
-        routerLoss: routings.reduce((sum, { loss }) => sum.add(loss) as tf.Scalar, tf.scalar(0)),
+        routerLoss: routings.reduce((sum, { loss }) => tf.add(sum, loss), tf.scalar(0)),
         layerOutputs: input.layerOutputs ? outputs.map(({ output }) => output) : [],
-        ...(input.cache === undefined ? {} : { cache: nextCache(input.cache, outputs, packing, length) }),
+        ...(input.cache === undefined
+          ? {}
+          : { cache: advanceCache(past, { keyValues, outputs, packing, length }) }),
       };
     });
   }
@@ -125,138 +132,137 @@ export class DecoderModel implements Module {
   head(hidden: tf.Tensor3D): tf.Tensor3D {
     const [batch, length, width] = hidden.shape;
     return tidied(() => {
-      const flat = hidden.reshape([batch * length, width]) as tf.Tensor2D;
+      const flat = tf.reshape(hidden, [batch * length, width]) as tf.Tensor2D;
       const weight = (this.parts.head ?? this.parts.embedding).variable as unknown as tf.Tensor2D;
-      return tf.matMul(flat, weight, false, true).reshape([batch, length, this.config.vocab_size]);
+      const logits = tf.matMul(flat, weight, false, true);
+      return tf.reshape(logits, [batch, length, this.config.vocab_size]) as tf.Tensor3D;
     });
   }
 
   /** Every parameter once, under its checkpoint name. */
   parameters(): Parameter[] {
     const { embedding, positions, layers, norm, head } = this.parts;
-    const ends = [head].filter(p => p !== undefined);
-    const starts = [embedding, positions].filter(p => p !== undefined);
-    const all = [...starts, ...layers.flatMap(layer => layer.parameters()), ...norm.parameters(), ...ends];
-    return [...new Set(all)]; // a global router belongs to several layers
+    const single = (parameter: Parameter | undefined): Parameter[] =>
+      parameter === undefined ? [] : [parameter];
+    const inner = [...layers, norm].flatMap(part => part.parameters());
+    // once: a global router's belong to several layers
+    return [...new Set([embedding, ...single(positions), ...inner, ...single(head)])];
   }
 
   /** Releases every weight and table. */
   dispose(): void {
     for (const parameter of this.parameters()) parameter.dispose();
-    this.rotation?.dispose();
+    this.rotary?.dispose();
   }
 
   private checkInput({ inputIds, mask, documents, positions, cache }: ForwardInput): [number, number] {
-    checkShape(inputIds.shape, [-1, -1], 'DecoderModel.forward inputIds');
+    const where = 'DecoderModel.forward';
+    checkShape(inputIds.shape, [-1, -1], `${where} inputIds`);
     const [batch, length] = inputIds.shape;
-    checkValue(
-      batch > 0 && length > 0,
-      'there must be at least one row and one token.',
-      'DecoderModel.forward inputIds',
-    );
-    if (inputIds.dtype !== 'int32') {
-      throw new SpectraError('SHAPE', {
-        message: `inputIds must be int32, got ${inputIds.dtype}.`,
-        where: 'DecoderModel.forward',
-      });
-    }
-    for (const [name, given] of Object.entries({ mask, documents, positions })) {
-      if (given !== undefined) checkShape(given.shape, [batch, length], `DecoderModel.forward ${name}`);
+    checkValue(batch > 0 && length > 0, 'there must be at least one row and one token.', `${where} inputIds`);
+    for (const [name, given, dtype] of [
+      ['inputIds', inputIds, 'int32'],
+      ['mask', mask, 'float32'],
+      ['documents', documents, 'int32'],
+      ['positions', positions, 'int32'],
+    ] as const) {
+      if (given === undefined) continue;
+      checkShape(given.shape, [batch, length], `${where} ${name}`);
+      if (given.dtype !== dtype) {
+        throw new SpectraError('SHAPE', {
+          message: `expected ${dtype}, got ${given.dtype}.`,
+          where: `${where} ${name}`,
+        });
+      }
     }
     const held = cache?.layers[0]?.key.shape[0];
     checkValue(
       held === undefined || held === batch,
       `the cache holds ${held} rows, inputIds ${batch}.`,
-      'DecoderModel.forward',
+      where,
     );
     const { max_position_embeddings: limit } = this.config;
     const end = (cache?.length ?? 0) + length;
     checkValue(
       this.parts.positions === undefined ||
-        positions !== undefined ||
         end <= limit ||
+        positions !== undefined ||
         documents !== undefined,
-      `${end} positions, but only ${limit} were learned.`,
-      'DecoderModel.forward',
+      `${end} positions, but only ${limit} are learned.`,
+      where,
       'Shorten the sequence, raise max_position_embeddings, or use rotary positions.',
     );
     return [batch, length];
   }
 
-  /** Where each token stands; none where every row is one document without padding. */
-  private pack({ mask, documents, cache }: ForwardInput, batch: number, length: number): Packing | undefined {
-    const effective = effectiveDocuments(mask, documents);
-    if (effective === undefined && cache?.documents === undefined) return undefined;
-    const ids = effective ?? (tf.zeros([batch, length], 'int32') as tf.Tensor2D);
-    if (cache === undefined || cache.length === 0) return packDocuments(ids);
-    const lastDocument =
-      cache.documents === undefined
-        ? tf.zeros([batch], 'int32')
-        : cache.documents.slice([0, cache.length - 1], [batch, 1]).reshape([batch]);
-    const next = cache.next ?? tf.fill([batch], cache.length, 'int32');
-    return packDocuments(ids, { lastDocument: lastDocument as tf.Tensor1D, next: next as tf.Tensor1D });
-  }
-
-  private attentionContext(
-    input: ForwardInput,
-    past: ModelCache,
-    packing: Packing | undefined,
-    length: number,
-  ): AttentionContext {
-    const rotation = this.rotate(input, past, packing, length);
-    const context = rotation === undefined ? {} : { rotation };
-    if (packing === undefined) return context;
-    const { documents } = packing;
-    if (past.length === 0) return { ...context, queryDocuments: documents, keyDocuments: documents };
-    return {
-      ...context,
-      queryDocuments: documents,
-      keyDocuments: tf.concat([pastDocuments(past, documents.shape[0]), documents], 1),
-    };
-  }
-
-  private rotate(
-    { positions }: ForwardInput,
-    past: ModelCache,
-    packing: Packing | undefined,
-    length: number,
-  ) {
-    if (positions !== undefined) return this.rotation?.at(positions, this.config.max_position_embeddings);
-    if (packing !== undefined) return this.rotation?.at(packing.positions, past.length + length);
-    return this.rotation?.range(past.length, length);
-  }
-
-  private embed(
+  private rotation(
     { inputIds, positions }: ForwardInput,
     past: ModelCache,
-    packing: Packing | undefined,
-  ): tf.Tensor3D {
-    const [batch, length] = inputIds.shape;
-    const width = this.config.hidden_size;
-    const rows = (table: Parameter, ids: tf.Tensor): tf.Tensor =>
-      gatherRows(table.variable as unknown as tf.Tensor2D, ids.reshape([-1]) as tf.Tensor1D);
-    const tokens = rows(this.parts.embedding, inputIds).reshape([batch, length, width]) as tf.Tensor3D;
-    const learned = this.parts.positions;
-    if (learned === undefined) return tokens;
-    const where =
-      positions ??
-      packing?.positions ??
-      tf.range(past.length, past.length + length, 1, 'int32').expandDims(0);
-    return tokens.add(rows(learned, where).reshape([...where.shape, width]));
+    packing?: Packing,
+  ): Rotation | undefined {
+    const length = inputIds.shape[1];
+    if (positions !== undefined) return this.rotary?.at(positions, this.config.max_position_embeddings);
+    if (packing !== undefined) return this.rotary?.at(packing.positions, past.length + length);
+    return this.rotary?.range(past.length, length);
+  }
+
+  private embed({ inputIds, positions }: ForwardInput, past: ModelCache, packing?: Packing): tf.Tensor3D {
+    const [, length] = inputIds.shape;
+    const rows = (table: Parameter, ids: tf.Tensor): tf.Tensor3D => {
+      const rowIds = tf.reshape(ids, [-1]) as tf.Tensor1D;
+      const found = gatherRows(table.variable as unknown as tf.Tensor2D, rowIds);
+      return tf.reshape(found, [ids.shape[0]!, length, this.config.hidden_size]);
+    };
+    const tokens = rows(this.parts.embedding, inputIds);
+    if (this.parts.positions === undefined) return tokens;
+    const counted = tf.expandDims(tf.range(past.length, past.length + length, 1, 'int32'), 0);
+    return tf.add(
+      tokens,
+      rows(this.parts.positions, positions ?? packing?.positions ?? counted),
+    ) as tf.Tensor3D;
   }
 
   private logitsOf(hidden: tf.Tensor3D, which: 'all' | 'last' | 'none'): tf.Tensor3D {
     const [batch, length, width] = hidden.shape;
     if (which === 'none') return tf.zeros([batch, 0, this.config.vocab_size]);
-    return this.head(which === 'all' ? hidden : hidden.slice([0, length - 1, 0], [batch, 1, width]));
+    return this.head(which === 'all' ? hidden : tf.slice(hidden, [0, length - 1, 0], [batch, 1, width]));
   }
+}
+
+/** Where each token stands; none where every row is one document without padding. */
+function packingOf({ inputIds, mask, documents }: ForwardInput, past: ModelCache): Packing | undefined {
+  const given = effectiveDocuments(mask, documents);
+  if (given === undefined && past.documents === undefined) return undefined;
+  const [batch, length] = inputIds.shape;
+  const ids = given ?? (tf.zeros([batch, length], 'int32') as tf.Tensor2D);
+  if (past.length === 0) return packDocuments(ids);
+  const last = tf.slice(pastDocuments(past, batch), [0, past.length - 1], [batch, 1]);
+  return packDocuments(ids, {
+    lastDocument: tf.reshape(last, [batch]) as tf.Tensor1D,
+    next: past.next ?? (tf.fill([batch], past.length, 'int32') as tf.Tensor1D),
+  });
+}
+
+function attentionContext(
+  rotation: Rotation | undefined,
+  packing: Packing | undefined,
+  past: ModelCache,
+): AttentionContext {
+  const turned = rotation === undefined ? {} : { rotation };
+  if (packing === undefined) return turned;
+  const { documents } = packing;
+  const keyDocuments =
+    past.length === 0
+      ? documents
+      : (tf.concat([pastDocuments(past, documents.shape[0]), documents], 1) as tf.Tensor2D);
+  return { ...turned, queryDocuments: documents, keyDocuments };
 }
 
 function routeContext(
   input: ForwardInput,
   packing: Packing | undefined,
-  below?: tf.Tensor3D,
-  cache?: tf.Tensor2D,
+  below: tf.Tensor3D | undefined,
+  cache: tf.Tensor2D | undefined,
 ): RouteContext {
   return {
     balance: input.balance ?? 'potentials',
@@ -267,27 +273,4 @@ function routeContext(
     ...(below === undefined ? {} : { below }),
     ...(cache === undefined ? {} : { cache }),
   };
-}
-
-function pastDocuments(past: ModelCache, batch: number): tf.Tensor2D {
-  return past.documents ?? tf.zeros([batch, past.length], 'int32');
-}
-
-function nextCache(
-  past: ModelCache,
-  outputs: readonly DecoderLayerOutput[],
-  packing: Packing | undefined,
-  length: number,
-): ModelCache {
-  const layers = outputs.map(({ key, value, routing }): LayerCache => {
-    // a clone: the routing, which holds it too, may be disposed before the cache
-    const router = routing?.cache?.clone();
-    return { key, value, ...(router === undefined ? {} : { router }) };
-  });
-  const all = { length: past.length + length, layers };
-  if (packing === undefined) return all;
-  const { documents, next } = packing;
-  const held =
-    past.length === 0 ? documents : tf.concat([pastDocuments(past, documents.shape[0]), documents], 1);
-  return { ...all, documents: held, next };
 }

@@ -46,14 +46,11 @@ const REQUIRED_KEYS = [
  */
 export function fromHfConfig(file: unknown, where = 'config.json'): ModelConfig {
   if (!isObject(file)) throw invalid('the file holds no object.', where);
-  if (file['model_type'] === 'spectra') return parseModelConfig(file, where);
-  if (file['model_type'] !== 'llama') {
-    throw invalid(
-      `model_type ${JSON.stringify(file['model_type'])} is not one of "llama", "spectra".`,
-      where,
-    );
+  if (file.model_type === 'spectra') return parseModelConfig(file, where);
+  if (file.model_type !== 'llama') {
+    throw invalid(`model_type ${JSON.stringify(file.model_type)} is not one of "llama", "spectra".`, where);
   }
-  const act = file['hidden_act'] ?? 'silu';
+  const act = file.hidden_act ?? 'silu';
   if (act !== 'silu') throw invalid(`hidden_act ${JSON.stringify(act)} is not "silu".`, where);
   for (const key of REQUIRED_KEYS) if (file[key] === undefined) throw invalid(`${key} is missing.`, where);
 
@@ -62,32 +59,32 @@ export function fromHfConfig(file: unknown, where = 'config.json'): ModelConfig 
     const value = file[key];
     if (value !== undefined && value !== null) config[key] = value;
   }
-  config['tie_word_embeddings'] = file['tie_word_embeddings'] ?? LLAMA_DEFAULTS.tie_word_embeddings;
-  const rope = isObject(file['rope_parameters']) ? file['rope_parameters'] : file['rope_scaling'];
-  const theta = file['rope_theta'] ?? (isObject(rope) ? rope['rope_theta'] : undefined);
-  if (theta !== undefined) config['rope_theta'] = theta;
+  config.tie_word_embeddings = file.tie_word_embeddings ?? LLAMA_DEFAULTS.tie_word_embeddings;
+  const rope = isObject(file.rope_parameters) ? file.rope_parameters : file.rope_scaling;
+  const theta = file.rope_theta ?? (isObject(rope) ? rope.rope_theta : undefined);
+  if (theta !== undefined) config.rope_theta = theta;
   const scaling = isObject(rope) ? ropeScaling(rope, file, where) : undefined;
-  if (scaling !== undefined) config['rope_scaling'] = scaling;
+  if (scaling !== undefined) config.rope_scaling = scaling;
   return parseModelConfig(config, where);
 }
 
 function ropeScaling(rope: Json, file: Json, where: string): Json | undefined {
-  const type = rope['rope_type'] ?? rope['type'] ?? 'default';
+  const type = rope.rope_type ?? rope.type ?? 'default';
   switch (type) {
     case 'default':
       return undefined;
     case 'linear':
-      return { rope_type: 'linear', factor: rope['factor'] };
+      return { rope_type: 'linear', factor: rope.factor };
     case 'llama3':
       return {
         rope_type: 'llama3',
-        factor: rope['factor'],
-        low_freq_factor: rope['low_freq_factor'],
-        high_freq_factor: rope['high_freq_factor'],
+        factor: rope.factor,
+        low_freq_factor: rope.low_freq_factor,
+        high_freq_factor: rope.high_freq_factor,
         original_max_position_embeddings:
-          rope['original_max_position_embeddings'] ??
-          file['original_max_position_embeddings'] ??
-          file['max_position_embeddings'],
+          rope.original_max_position_embeddings ??
+          file.original_max_position_embeddings ??
+          file.max_position_embeddings,
       };
     default:
       throw invalid(`rope_type ${JSON.stringify(type)} is not one of "default", "linear", "llama3".`, where);

@@ -25,8 +25,8 @@ export class Linear implements Module {
   /** x [N,in] → [N,out]; the caller owns the result. */
   forward(x: tf.Tensor2D): tf.Tensor2D {
     checkShape(x.shape, [-1, this.weight.shape[1]!], this.weight.name);
-    const y = tf.matMul(x, this.weight.variable as unknown as tf.Tensor2D, false, true);
-    return this.bias === undefined ? y : (y.add(this.bias.variable) as tf.Tensor2D);
+    const y: tf.Tensor2D = tf.matMul(x, this.weight.variable as unknown as tf.Tensor2D, false, true);
+    return this.bias === undefined ? y : tf.add(y, this.bias.variable as tf.Tensor);
   }
 
   parameters(): Parameter[] {

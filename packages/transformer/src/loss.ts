@@ -49,13 +49,13 @@ export function languageModelLoss(model: DecoderModel, input: LossInput): LossOu
   return tidied(() => {
     const { logits, routings, routerLoss } = model.forward({ ...rest, balance, training });
     const count = batch * length;
-    const weight = (weights ?? input.mask ?? tf.ones([batch, length])).reshape([count]) as tf.Tensor1D;
-    const flat = logits.reshape([count, -1]) as tf.Tensor2D;
-    const tokenLosses = crossEntropy(flat, targets.reshape([count]) as tf.Tensor1D, weight);
-    const tokens = weight.sum() as tf.Scalar;
-    const taskLoss = tokenLosses.sum().div(tf.maximum(tokens, 1e-8)) as tf.Scalar;
+    const weight = tf.reshape(weights ?? input.mask ?? tf.ones([batch, length]), [count]) as tf.Tensor1D;
+    const flat = tf.reshape(logits, [count, -1]) as tf.Tensor2D;
+    const tokenLosses = crossEntropy(flat, tf.reshape(targets, [count]) as tf.Tensor1D, weight);
+    const tokens = tf.sum(weight) as tf.Scalar;
+    const taskLoss = tf.div(tf.sum(tokenLosses), tf.maximum(tokens, 1e-8)) as tf.Scalar;
     return {
-      loss: taskLoss.add(routerLoss) as tf.Scalar,
+      loss: tf.add(taskLoss, routerLoss) as tf.Scalar,
       taskLoss,
       routerLoss,
       tokenLosses,

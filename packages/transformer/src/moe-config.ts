@@ -1,42 +1,22 @@
 /** Mixture-of-experts layers and their routers, as data. */
 import { z } from 'zod';
+import { spectraRouterSchema } from './spectra-router-config.ts';
 
 const positiveInteger = z.int().positive();
 const weight = z.number().nonnegative();
-
-/** SPECTRA: recurrent routing vectors, orthogonal expressions, repulsion in the cost, Sinkhorn balance. */
-export const spectraRouterSchema = z.strictObject({
-  kind: z.literal('spectra'),
-  router_dim: positiveInteger.default(16).describe('D, width of routing vectors and expressions.'),
-  state_size: positiveInteger.default(32).describe('G, width of the GRU state.'),
-  recurrence: z
-    .enum(['grid', 'sequence', 'depth'])
-    .default('grid')
-    .describe(
-      "Where the GRU's state comes from: earlier positions and the layer below (grid), either alone otherwise.",
-    ),
-  sharing: z
-    .enum(['per-layer', 'global'])
-    .default('per-layer')
-    .describe("'global': one set of weights for all layers, told apart by a learned depth embedding."),
-  epsilon: z
-    .number()
-    .positive()
-    .default(0.2)
-    .describe('ε, temperature of the transport plan, in units of the cost.'),
-  groups: positiveInteger.default(1).describe('Equal groups of consecutive experts, routed independently.'),
-});
-
-/** Softmax over a linear gate, the top k; Switch Transformer's auxiliary loss. */
+/** Softmax over a linear gate and the k best: Switch for k = 1, Mixtral for k ≥ 2. */
 export const softmaxTopKRouterSchema = z.strictObject({
   kind: z.literal('softmax-topk'),
-  auxiliary_loss: weight.default(0.01).describe('Weight of the load-balancing loss.'),
+  normalise: z.boolean().default(true).describe('Whether the k gates are made to sum to 1.'),
+  balance_loss: weight.default(0.01).describe('Weight of the load-balancing loss (Fedus 2021).'),
+  z_loss: weight.default(0).describe('Weight of the squared log-partition.'),
 });
 
-/** Experts choose tokens (Zhou et al. 2022). */
+/** Experts choose tokens (Zhou 2022); causally, tokens above each expert's usual threshold. */
 export const expertChoiceRouterSchema = z.strictObject({
   kind: z.literal('expert-choice'),
-  capacity_factor: z.number().positive().default(1).describe('Slots per expert over the even share.'),
+  capacity_factor: z.number().positive().default(1).describe('Tokens per expert over the even share N·k/E.'),
+  rho: z.number().min(0).lt(1).default(0.99).describe("Momentum of the thresholds' averages."),
 });
 
 export const routerConfigSchema = z.discriminatedUnion('kind', [
@@ -63,7 +43,7 @@ export const moeConfigSchema = z
       .positive()
       .default(0.03)
       .describe("Standard deviation of the experts' weights."),
-    router: routerConfigSchema.prefault({ kind: 'spectra' }),
+    router: routerConfigSchema.prefault({ kind: 'spectra' }).describe('How tokens find their experts.'),
   })
   .superRefine(({ experts, k, router }, context) => {
     const issue = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });

@@ -35,11 +35,10 @@ export function effectiveDocuments(mask?: tf.Tensor2D, documents?: tf.Tensor2D):
   if (mask !== undefined && documents !== undefined) checkShape(documents.shape, mask.shape, 'documents');
   return tf.tidy(() => {
     if (mask === undefined) return documents?.clone();
-    const real = mask.toInt();
+    const real = tf.cast(mask, 'int32');
+    const one = tf.scalar(1, 'int32');
     // real·(d + 1) − 1: d at tokens, −1 at padding
-    return real
-      .mul(documents === undefined ? tf.onesLike(real) : documents.add(tf.scalar(1, 'int32')))
-      .sub(tf.scalar(1, 'int32')) as tf.Tensor2D;
+    return tf.sub(documents === undefined ? real : tf.mul(real, tf.add(documents, one)), one) as tf.Tensor2D;
   });
 }
 
@@ -47,30 +46,31 @@ export function effectiveDocuments(mask?: tf.Tensor2D, documents?: tf.Tensor2D):
 export function packDocuments(documents: tf.Tensor2D, past?: PackingPast): Packing {
   return tf.tidy(() => {
     const [batch, length] = documents.shape;
-    const one = [batch, 1];
+    const column: [number, number] = [batch, 1];
     // float32 throughout: exact below 2^24, and every backend agrees on it
-    const ids = documents.toFloat();
-    const before = past === undefined ? tf.fill(one, -2) : past.lastDocument.toFloat().reshape(one);
-    const previous = length === 1 ? before : tf.concat([before, ids.slice([0, 0], [batch, length - 1])], 1);
-    const changed = ids.notEqual(previous).toFloat() as tf.Tensor2D;
-    const index = tf.range(0, length).reshape([1, length]);
+    const ids = tf.cast(documents, 'float32');
+    const before =
+      past === undefined
+        ? tf.fill(column, NO_DOCUMENT)
+        : tf.reshape(tf.cast(past.lastDocument, 'float32'), column);
+    const previous =
+      length === 1 ? before : tf.concat([before, tf.slice(ids, [0, 0], [batch, length - 1])], 1);
+    const changed = tf.cast(tf.notEqual(ids, previous), 'float32');
+    const index = tf.reshape(tf.range(0, length), [1, length]);
     // where each document began: here where the integer changed, in column 0 of one that goes on at −next
-    const began = past === undefined ? tf.zeros(one) : past.next.toFloat().reshape(one).neg();
-    const first = index.equal(0).toFloat();
-    const elsewhere = first.mul(began).add(tf.sub(1, first).mul(NEVER));
-    const start = runningMaximum(changed.mul(index).add(tf.sub(1, changed).mul(elsewhere)) as tf.Tensor2D);
-    const real = ids.greaterEqual(0).toFloat();
-    const positions = index.sub(start).mul(real).toInt() as tf.Tensor2D;
+    const began =
+      past === undefined ? tf.zeros(column) : tf.neg(tf.reshape(tf.cast(past.next, 'float32'), column));
+    const first = tf.cast(tf.equal(index, 0), 'float32');
+    const elsewhere = tf.add(tf.mul(first, began), tf.mul(tf.sub(1, first), NEVER));
+    const candidates = tf.add(tf.mul(changed, index), tf.mul(tf.sub(1, changed), elsewhere)) as tf.Tensor2D;
+    const positions = tf.sub(index, runningMaximum(candidates));
+    const real = tf.cast(tf.greaterEqual(ids, 0), 'float32');
+    const next = tf.add(tf.reshape(tf.slice(positions, [0, length - 1], column), [batch]), 1);
     return {
       documents: documents.clone(),
-      positions,
-      starts: changed.mul(real) as tf.Tensor2D,
-      next: index
-        .sub(start)
-        .slice([0, length - 1], one)
-        .add(1)
-        .reshape([batch])
-        .toInt() as tf.Tensor1D,
+      positions: tf.cast(tf.mul(positions, real), 'int32') as tf.Tensor2D,
+      starts: tf.mul(changed, real) as tf.Tensor2D,
+      next: tf.cast(next, 'int32') as tf.Tensor1D,
     };
   });
 }
@@ -80,14 +80,13 @@ function runningMaximum(values: tf.Tensor2D): tf.Tensor2D {
   const [batch, length] = values.shape;
   let best = values;
   for (let reach = 1; reach < length; reach *= 2) {
-    const shifted = tf.concat(
-      [tf.fill([batch, reach], NEVER), best.slice([0, 0], [batch, length - reach])],
-      1,
-    );
-    best = tf.maximum(best, shifted) as tf.Tensor2D;
+    const kept = tf.slice(best, [0, 0], [batch, length - reach]);
+    best = tf.maximum(best, tf.concat([tf.fill([batch, reach], NEVER), kept], 1)) as tf.Tensor2D;
   }
   return best;
 }
 
 /** Below every index; still an exact float32. */
 const NEVER = -(2 ** 24);
+/** No token's document, not even padding's. */
+const NO_DOCUMENT = -2;

@@ -47,7 +47,8 @@ export class RotaryTable {
   range(start: number, count: number): Rotation {
     const { cos, sin } = this.upTo(start + count);
     const half = this.frequencies.length;
-    const rows = (table: tf.Tensor2D): tf.Tensor3D => table.slice([start, 0], [count, half]).expandDims(0);
+    const rows = (table: tf.Tensor2D): tf.Tensor3D =>
+      tf.expandDims(tf.slice(table, [start, 0], [count, half]), 0) as tf.Tensor3D;
     return { cos: rows(cos), sin: rows(sin) };
   }
 

@@ -1,8 +1,10 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { renderTokens } from '@spectra/monitor';
 import { setBackend, SpectraError } from '@spectra/tensor';
 import { loadModel } from '@spectra/transformer/node';
 import { loadConfig } from '../config/load.ts';
-import { openTokenizer } from '../data/tokenizer.ts';
+import { byteTokenizer, loadTokenizer, openTokenizer, type Tokenizer } from '@spectra/data/node';
 import { sampleContinuation } from '../evaluation/sample.ts';
 import { resolveModelPath } from '../run/model-path.ts';
 import { runFolderAt } from '../run/run-folder.ts';
@@ -21,7 +23,9 @@ interface GenerateOptions {
 export async function generateCommand(path: string, options: GenerateOptions): Promise<void> {
   const { model: folder, run } = await resolveModelPath(path);
   await setBackend(options.backend ?? 'auto');
-  const tokenizer = await openTokenizer(folder, run === undefined ? undefined : loadConfig(runFolderAt(run).config));
+  const tokenizer = run === undefined
+    ? await folderTokenizer(folder)
+    : await openTokenizer(loadConfig(runFolderAt(run).config).data.tokenizer);
   const model = await loadModel(folder);
   if (tokenizer.vocabSize > model.config.vocab_size) {
     throw new SpectraError('TOKENIZER_INVALID', {
@@ -35,4 +39,9 @@ export async function generateCommand(path: string, options: GenerateOptions): P
   if (options.json) console.log(JSON.stringify(sample, null, 2));
   else console.log(renderTokens(sample.tokens.map(({ text, experts }) => ({ text, expert: experts[0] ?? -1 }))));
   model.dispose();
+}
+
+/** A model folder's own tokenizer.json, or bytes where there is none. */
+async function folderTokenizer(folder: string): Promise<Tokenizer> {
+  return existsSync(join(folder, 'tokenizer.json')) ? loadTokenizer(folder) : byteTokenizer();
 }

@@ -11,7 +11,7 @@ import type { DecoderModel } from '@spectra/transformer';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import type { TrainerConfig } from '../config/schema.ts';
-import type { TrainingStream } from '../data/training-stream.ts';
+import type { TrainStream } from '@spectra/data';
 import { buildModel } from './build-model.ts';
 import { exportParameters, importGradients, type Layout, layoutOf } from './layout.ts';
 import { type MicroBatchJob, type MicroBatchResult, runMicroBatch } from './micro-batch.ts';
@@ -37,7 +37,7 @@ export class Trainer {
   readonly config: TrainerConfig;
   readonly model: DecoderModel;
   readonly optimizer: AdamW;
-  readonly stream: TrainingStream;
+  readonly stream: TrainStream;
   /** Optimizer steps done. */
   step = 0;
   /** Tokens trained on, padding left out. */
@@ -45,7 +45,7 @@ export class Trainer {
   private readonly layout: Layout;
   private readonly pool: WorkerPool | undefined;
 
-  private constructor(config: TrainerConfig, model: DecoderModel, stream: TrainingStream, pool: WorkerPool | undefined) {
+  private constructor(config: TrainerConfig, model: DecoderModel, stream: TrainStream, pool: WorkerPool | undefined) {
     this.config = config;
     this.model = model;
     this.stream = stream;
@@ -56,7 +56,7 @@ export class Trainer {
   }
 
   /** Builds a fresh trainer at step 0 on the current backend; `restore` of the checkpoint module moves it on. */
-  static async create(config: TrainerConfig, stream: TrainingStream): Promise<Trainer> {
+  static async create(config: TrainerConfig, stream: TrainStream): Promise<Trainer> {
     const model = buildModel(config);
     const { workers, micro_batches: slots } = config.train;
     const extra = Math.min(workers, slots) - 1;

@@ -54,7 +54,7 @@ export class KeywordAccumulator {
   addText(text: TokenizedText, assignment: Assignment, firstRow = 0): void {
     const where = 'KeywordAccumulator.addText';
     const rows = checkAssignment(assignment, this.experts, where);
-    const tokens = text.offsets.length - 1;
+    const tokens = text.starts.length;
     checkValue(
       firstRow >= 0 && firstRow + tokens <= rows,
       `${tokens} tokens from row ${firstRow} on, of ${rows}.`,

@@ -52,7 +52,11 @@ export function loadMetrics(load: ArrayLike<number>, requested?: number): LoadMe
   const experts = load.length;
   const sorted = Float64Array.from(load).sort();
   checkValue(experts > 0, 'the load vector is empty.', where);
-  checkValue(sorted[0]! >= 0, `a load is negative or NaN: ${sorted[0]}.`, where);
+  checkValue(
+    sorted.every(n => n >= 0),
+    `a load is negative or NaN: ${sorted.find(n => !(n >= 0))}.`,
+    where,
+  );
   const total = sorted.reduce((a, b) => a + b, 0);
   checkValue(total > 0, 'no slot was dispatched to any expert.', where, 'Observe a batch that has tokens.');
 

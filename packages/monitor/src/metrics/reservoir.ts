@@ -1,18 +1,4 @@
-import { checkValue } from '@spectra/tensor';
-
-/** Uniform numbers in [0, 1) from a 32-bit counter mixed as in MurmurHash3's finaliser (SplitMix). */
-function uniform(seed: number): () => number {
-  let state = seed | 0;
-  return () => {
-    state = (state + 0x9e3779b9) | 0;
-    let z = state ^ (state >>> 16);
-    z = Math.imul(z, 0x85ebca6b);
-    z ^= z >>> 13;
-    z = Math.imul(z, 0xc2b2ae35);
-    z ^= z >>> 16;
-    return (z >>> 0) / 0x1_0000_0000;
-  };
-}
+import { checkValue, Rng } from '@spectra/tensor';
 
 /**
  * A uniform sample of at most `capacity` labelled points of a stream, in memory that does not grow with it. Vitter
@@ -25,7 +11,7 @@ export class Reservoir {
   seen = 0;
   #points: Float64Array;
   readonly #labels: Int32Array;
-  readonly #random: () => number;
+  readonly #random: Rng;
 
   constructor(capacity: number, width: number, seed: number) {
     checkValue(
@@ -37,13 +23,13 @@ export class Reservoir {
     this.width = width;
     this.#points = new Float64Array(Math.min(capacity, 64) * width);
     this.#labels = new Int32Array(capacity);
-    this.#random = uniform(seed);
+    this.#random = new Rng(seed);
   }
 
   /** Offers the point `data[offset … offset + width)`. */
   add(data: ArrayLike<number>, offset: number, label: number): void {
     const { capacity, width, seen } = this;
-    const slot = seen < capacity ? seen : Math.floor(this.#random() * (seen + 1));
+    const slot = seen < capacity ? seen : this.#random.integer(seen + 1);
     this.seen++;
     if (slot >= capacity) return;
     if ((slot + 1) * width > this.#points.length) {

@@ -23,7 +23,10 @@ export function sinkhornReference(inputs: SinkhornInputs, attrs: SinkhornAttrs):
   const isOpen = tf.cast(open, 'float32');
   const centre = tf.div(tf.sum(tf.mul(g, isOpen), 2, true), tf.sum(isOpen, 2, true));
   const minusInfinity = tf.fill([1, 1, 1], Number.NEGATIVE_INFINITY);
-  const padded = tf.tile(tf.reshape(history[history.length - 1]!, [1, E]), [iterations + 2 - history.length, 1]);
+  const padded = tf.tile(tf.reshape(history[history.length - 1]!, [1, E]), [
+    iterations + 2 - history.length,
+    1,
+  ]);
   return [
     tf.reshape(plan, [N, E]),
     tf.reshape(tf.where(tf.greater(live, 0), tf.add(tf.add(f, shift), centre), minusInfinity), [N, m]),
@@ -36,7 +39,11 @@ export function sinkhornReference(inputs: SinkhornInputs, attrs: SinkhornAttrs):
   ];
 }
 
-function startOf({ start, cost }: SinkhornInputs, { open }: Problem, { epsilon, groups: m }: SinkhornAttrs): Tensor {
+function startOf(
+  { start, cost }: SinkhornInputs,
+  { open }: Problem,
+  { epsilon, groups: m }: SinkhornAttrs,
+): Tensor {
   const shape = [1, m, cost.shape[1] / m];
   const g = start === undefined ? tf.zeros(shape) : tf.reshape(tf.div(start, epsilon), shape);
   return tf.where(open, g, tf.fill([1, 1, 1], CLOSED));
@@ -75,7 +82,12 @@ function iterate(problem: Problem, start: Tensor, { iterations, tolerance }: Sin
       // where nothing is to be moved (no token at all, or a group that is done) g stays as it is
       const stays = tf.logicalOr(tf.greater(done, 0), tf.lessEqual(tokens, 0));
       const g = tf.where(stays, before, tf.where(open, tf.sub(logB, column), closed));
-      return { g, done: done.clone(), steps: tf.add(state.steps, tf.sub(1, done)), f: tf.neg(logSumExp(tf.add(x, g), 2)) };
+      return {
+        g,
+        done: done.clone(),
+        steps: tf.add(state.steps, tf.sub(1, done)),
+        f: tf.neg(logSumExp(tf.add(x, g), 2)),
+      };
     });
     tf.dispose(state);
     state = { f: next.f, done: next.done, steps: next.steps };
@@ -89,7 +101,8 @@ function iterate(problem: Problem, start: Tensor, { iterations, tolerance }: Sin
 function firstBad({ cost, mask }: SinkhornInputs): Tensor {
   const [N, E] = cost.shape;
   const bad = tf.sub(1, tf.cast(tf.isFinite(cost), 'float32'));
-  const counted = mask === undefined ? bad : tf.mul(bad, tf.reshape(tf.cast(tf.greater(mask, 0), 'float32'), [N, 1]));
+  const counted =
+    mask === undefined ? bad : tf.mul(bad, tf.reshape(tf.cast(tf.greater(mask, 0), 'float32'), [N, 1]));
   // positions in two levels: a row and a column are exact in float32 where their product is not
   const tokens = tf.reshape(tf.range(0, N, 1, 'float32'), [N, 1]);
   const row = tf.min(tf.add(tokens, tf.mul(tf.sub(1, tf.max(counted, 1, true)), N)));

@@ -96,7 +96,9 @@ export function sinkhornGradientWasm(
   const steps = [...call.ints(call.address(inputs.steps!), m)];
   const mask = call.addressOr0(inputs.mask);
   const mass = call.addressOr0(inputs.columnMass);
-  const tensors = [inputs.plan!, inputs.history!, inputs.cotangent!, gradient].map(info => call.address(info));
+  const tensors = [inputs.plan!, inputs.history!, inputs.cotangent!, gradient].map(info =>
+    call.address(info),
+  );
   for (let group = 0; group < m; group++) {
     const offset = group * w * BYTES;
     backward(

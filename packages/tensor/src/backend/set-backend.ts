@@ -2,6 +2,7 @@
 import { BACKEND_NAMES, type BackendName } from '../define-op.ts';
 import { SpectraError } from '../errors.ts';
 import { installRepairs } from '../repairs/install.ts';
+import { AUTO_ORDER, suitsAuto } from './auto-order.ts';
 import { cpu } from './cpu.ts';
 import type { BackendFinding, BackendOptions, BackendProvider, BackendReport } from './report.ts';
 import { tensorflow } from './tensorflow.ts';
@@ -9,9 +10,6 @@ import { wasm } from './wasm.ts';
 import { webgpu } from './webgpu.ts';
 
 const PROVIDERS: Readonly<Record<BackendName, BackendProvider>> = { cpu, wasm, webgpu, tensorflow };
-
-/** The order of `auto`: the GPU backends only where they have a real GPU. */
-export const AUTO_ORDER = ['tensorflow', 'webgpu', 'wasm', 'cpu'] as const satisfies readonly BackendName[];
 
 /**
  * Selects the tfjs backend, with this package's kernels and repairs in place, and reports what runs.
@@ -57,11 +55,6 @@ export async function probeBackends(options: BackendOptions = {}): Promise<Backe
   const findings: BackendFinding[] = [];
   for (const name of AUTO_ORDER) findings.push(await PROVIDERS[name].find(options));
   return findings;
-}
-
-function suitsAuto(finding: BackendFinding): boolean {
-  const needsGpu = finding.name === 'tensorflow' || finding.name === 'webgpu';
-  return finding.available && (finding.gpu || !needsGpu);
 }
 
 async function start(name: BackendName, options: BackendOptions): Promise<void> {

@@ -32,23 +32,30 @@ async function search(): Promise<BackendFinding> {
   const selected = selectedBackend();
   try {
     const name = await importFirst();
-    if (name === undefined) return missing('tensorflow', 'no tfjs-node package is installed.', INSTALL);
+    if (name === undefined) return missing('tensorflow', absence(), INSTALL);
     return describe(findBackend('tensorflow'));
   } catch (cause) {
     const reason = String((cause as Error).message).split('\n')[0]!;
-    return missing('tensorflow', `tfjs-node is installed but does not load: ${reason}`, INSTALL);
+    const which = process.env.SPECTRA_TFJS_NODE ? `SPECTRA_TFJS_NODE=${process.env.SPECTRA_TFJS_NODE}` : 'tfjs-node';
+    return missing('tensorflow', `${which} is there but does not load: ${reason}`, INSTALL);
   } finally {
     // importing it selects it
     if (selected !== undefined && selectedBackend() !== selected) await setBackend(selected);
   }
 }
 
+function absence(): string {
+  const folder = process.env.SPECTRA_TFJS_NODE;
+  return folder ? `SPECTRA_TFJS_NODE=${folder} holds no package.` : 'no tfjs-node package is installed.';
+}
+
 /** Imports the first package that is present; `undefined` where none is. */
 async function importFirst(): Promise<string | undefined> {
   const folder = process.env.SPECTRA_TFJS_NODE;
   if (folder !== undefined && folder !== '') {
-    const { createRequire } = process.getBuiltinModule('node:module');
-    createRequire(`${folder.replace(/\/+$/, '')}/package.json`)(folder);
+    const manifest = `${folder.replace(/\/+$/, '')}/package.json`;
+    if (!process.getBuiltinModule('node:fs').existsSync(manifest)) return undefined;
+    process.getBuiltinModule('node:module').createRequire(manifest)(folder);
     return folder;
   }
   for (const name of PACKAGES) {
@@ -70,10 +77,10 @@ function prepareProcess(): void {
   process.env.TF_FORCE_GPU_ALLOW_GROWTH ??= 'true';
   // float32 means float32: TF32 would round every matmul's inputs to 10 bits
   process.env.NVIDIA_TF32_OVERRIDE ??= '0';
-  // Node 23 removed these helpers; tfjs-node 4.22 still calls them
+  // deprecated, and removed in Node 23; tfjs-node 4.22 still calls them
   const util = process.getBuiltinModule('node:util') as unknown as Record<string, unknown>;
-  util.isNullOrUndefined ??= (value: unknown) => value === null || value === undefined;
-  util.isArray ??= Array.isArray;
+  util['isNullOrUndefined'] = (value: unknown) => value === null || value === undefined;
+  util['isArray'] = Array.isArray;
 }
 
 interface NodeBackend {

@@ -40,7 +40,10 @@ export function valueAndGrads(f: () => Scalar, parameters: readonly Parameter[])
   const names = [...wanted.keys()];
   if (names.length === 0) return { value: engine().tidy(scalar), grads: new Map() };
   const variables = [...wanted.values()].map(parameter => parameter.variable as Tensor);
-  const { value, grads } = releaseTape(() => engine().gradients(scalar, variables, undefined, true));
+  // the tidy: a backward pass that throws leaves the value behind
+  const { value, grads } = engine().tidy(() =>
+    releaseTape(() => engine().gradients(scalar, variables, undefined, true)),
+  );
   const found = names.map((name, i) => [name, grads[i]] as const);
   return {
     value: value as Scalar,

@@ -1,4 +1,44 @@
+/** Every repair of tfjs 4.22, and where it goes. */
 import type { BackendName } from '../define-op.ts';
-export function installRepairs(_name: BackendName): readonly string[] {
-  return [];
+import { cumsumGradient, cumsumReverse } from './cumsum.ts';
+import { emptyReductions } from './empty.ts';
+import { gatherBatchDims, gatherGradient } from './gather.ts';
+import { intArithmetic } from './int-arithmetic.ts';
+import { intTranspose } from './int-transpose.ts';
+import { matMulGradient } from './matmul-gradient.ts';
+import { missingGradients } from './missing-gradients.ts';
+import { installRepair } from './patch.ts';
+import type { Repair } from './repair.ts';
+import { segmentSumWasm } from './segment-sum-wasm.ts';
+import { orderedSegmentSum } from './segment-sum-webgpu.ts';
+import { orderedMatMul } from './split-k.ts';
+import { tiedExtrema } from './tied-extrema.ts';
+
+/** By name; a later one wraps an earlier one where they meet at a kernel. */
+export const REPAIRS = {
+  'cumsum-gradient': cumsumGradient,
+  'cumsum-reverse': cumsumReverse,
+  'int-transpose': intTranspose,
+  'int-arithmetic': intArithmetic,
+  'gather-batch-dims': gatherBatchDims,
+  'gather-gradient': gatherGradient,
+  'matmul-gradient': matMulGradient,
+  'missing-gradients': missingGradients,
+  'segment-sum-wasm': segmentSumWasm,
+  'ordered-segment-sum': orderedSegmentSum,
+  'ordered-matmul': orderedMatMul,
+  'empty-reductions': emptyReductions,
+  'tied-extrema': tiedExtrema,
+} as const satisfies Readonly<Record<string, Repair>>;
+
+export type RepairName = keyof typeof REPAIRS;
+
+/** Puts in place what this backend needs; idempotent. Returns the names. */
+export function installRepairs(backendName: BackendName): RepairName[] {
+  const names = Object.keys(REPAIRS) as RepairName[];
+  return names.filter(name => {
+    const repair: Repair = REPAIRS[name];
+    installRepair(name, repair, backendName);
+    return repair.gradients !== undefined || repair.kernels?.[backendName] !== undefined;
+  });
 }

@@ -6,7 +6,7 @@
  */
 import type { Tensor, Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
-import type { GruGradientInputs, GruInputs } from '../../gru-op.ts';
+import { type GruCotangentInputs, type GruGradientInputs, type GruInputs, gruCotangentsOp } from '../../gru-op.ts';
 
 /** One cell step: projected inputs [B,3G], state [B,G] → state [B,G]. */
 function cellStep(projected: Tensor2D, h: Tensor2D, weightT: Tensor2D, bias: Tensor): Tensor2D {
@@ -76,29 +76,43 @@ export function gruBackwardReference(inputs: GruGradientInputs): Tensor[] {
   const toHidden = masked(tf.concat([atR, atZ, tf.mul(atN, r)], 2), live);
   const direct = live === undefined ? z : tf.add(tf.mul(z, live), tf.sub(1, live));
 
-  const cotangents = tf.unstack(dStates, 1);
-  const directs = tf.unstack(direct, 1);
-  const factors = tf.unstack(toHidden, 1);
-  const continuing = continues === undefined ? undefined : tf.unstack(continues, 1);
-  const totals: Tensor[] = [];
-  let carried: Tensor = tf.zeros([B, G]);
-  for (let s = S - 1; s >= 0; s--) {
-    const total = tf.add(cotangents[s]!, carried);
-    totals.unshift(total);
-    carried = tf.tidy(() => {
-      const atHidden = tf.mul(tf.tile(total, [1, 3]), factors[s]!) as Tensor2D;
-      const back = tf.add(tf.mul(total, directs[s]!), tf.matMul(atHidden, weight as Tensor2D));
-      return continuing === undefined ? back : tf.mul(back, continuing[s]!);
-    });
-  }
-  const all = tf.tile(tf.stack(totals, 1), [1, 1, 3]);
+  const [cotangents] = gruCotangentsOp(
+    { dStates, factors: masked(toHidden, continues), direct: masked(direct, continues), weight },
+    {},
+  );
+  const totals = tf.slice(cotangents!, [0, 1, 0], [-1, S, -1]);
+  const all = tf.tile(totals, [1, 1, 3]);
   const atHidden2d = tf.reshape(tf.mul(all, toHidden), [B * S, 3 * G]) as Tensor2D;
   return [
     tf.mul(all, toProjected),
     tf.matMul(atHidden2d, before2d as Tensor2D, true, false),
     tf.sum(atHidden2d, 0),
-    carried,
+    tf.reshape(tf.slice(cotangents!, [0, 0, 0], [-1, 1, -1]), [B, G]),
   ];
+}
+
+/**
+ * The loop of the gradient. With d_s the cotangent of the state after position s and factors [B,S,3G] those of the
+ * pre-activations, position s hands d_s ⊙ direct_s + (d_s ⊙ factors_s) · weight to the state before it.
+ *
+ * @returns [B,S+1,G]: the cotangent of the state before the first position, then that of the state after each.
+ */
+export function cotangentsReference({ dStates, factors, direct, weight }: GruCotangentInputs): Tensor[] {
+  const [B, S, G] = dStates.shape as [number, number, number];
+  const given = tf.unstack(dStates, 1);
+  const directs = tf.unstack(direct, 1);
+  const atHidden = tf.unstack(factors, 1);
+  const totals: Tensor[] = [];
+  let carried: Tensor = tf.zeros([B, G]);
+  for (let s = S - 1; s >= 0; s--) {
+    const total = tf.add(given[s]!, carried);
+    totals.unshift(total);
+    carried = tf.tidy(() => {
+      const d = tf.mul(tf.tile(total, [1, 3]), atHidden[s]!) as Tensor2D;
+      return tf.add(tf.mul(total, directs[s]!), tf.matMul(d, weight as Tensor2D));
+    });
+  }
+  return [tf.stack([carried, ...totals], 1)];
 }
 
 /** [B,S] → S columns [B,1], each 0 or 1. */

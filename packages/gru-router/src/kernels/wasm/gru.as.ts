@@ -4,7 +4,7 @@
  * Vectors of the state size G lie in scratch padded with zeros to P = G rounded up to 4; three gates r, z, n lie
  * P apart. Tensors keep PyTorch's layout without padding. What padding lanes compute is never stored.
  */
-import { sigmoidV, tanhV } from './math.as';
+import { loadPart, sigmoid4, storePart, tanh4 } from '../../../../tensor/src/kernels/wasm/math.as';
 import { matvec } from './matvec.as';
 
 // @ts-ignore: decorator
@@ -16,27 +16,14 @@ import { matvec } from './matvec.as';
 // @ts-ignore: decorator
 @inline function read(at: usize, j: i32, size: i32): v128 {
   const p = at + (<usize>j << 2);
-  return j + 4 <= size ? v128.load(p) : readTail(p, size - j);
-}
-
-function readTail(p: usize, count: i32): v128 {
-  let v = v128.load32_zero(p);
-  if (count > 1) v = f32x4.replace_lane(v, 1, load<f32>(p, 4));
-  if (count > 2) v = f32x4.replace_lane(v, 2, load<f32>(p, 8));
-  return v;
+  return j + 4 <= size ? v128.load(p) : loadPart(p, size - j);
 }
 
 // @ts-ignore: decorator
 @inline function write(at: usize, j: i32, size: i32, v: v128): void {
   const p = at + (<usize>j << 2);
   if (j + 4 <= size) v128.store(p, v);
-  else writeTail(p, size - j, v);
-}
-
-function writeTail(p: usize, count: i32, v: v128): void {
-  store<f32>(p, f32x4.extract_lane(v, 0));
-  if (count > 1) store<f32>(p, f32x4.extract_lane(v, 1), 4);
-  if (count > 2) store<f32>(p, f32x4.extract_lane(v, 2), 8);
+  else storePart(p, v, size - j);
 }
 
 /** weight_hh [3G,G] → [G,3P], so that U·h sums rows of it; bias_hh [3G] → [3P]. */
@@ -107,9 +94,9 @@ export function gruForward(
       const x = xp + 3 * t * gateIn;
       for (let j = 0; j < G; j += 4) {
         const at = <usize>j << 2;
-        const r = sigmoidV(f32x4.add(read(x, j, G), v128.load(hidden + at)));
-        const z = sigmoidV(f32x4.add(read(x + gateIn, j, G), v128.load(hidden + gate + at)));
-        const n = tanhV(f32x4.add(read(x + 2 * gateIn, j, G), f32x4.mul(r, v128.load(hidden + 2 * gate + at))));
+        const r = sigmoid4(f32x4.add(read(x, j, G), v128.load(hidden + at)));
+        const z = sigmoid4(f32x4.add(read(x + gateIn, j, G), v128.load(hidden + gate + at)));
+        const n = tanh4(f32x4.add(read(x + 2 * gateIn, j, G), f32x4.mul(r, v128.load(hidden + 2 * gate + at))));
         const next = f32x4.add(n, f32x4.mul(z, f32x4.sub(v128.load(h + at), n)));
         v128.store(h + at, next);
         write(out, j, G, next);
@@ -180,9 +167,9 @@ export function gruBackward(
       for (let j = 0; j < G; j += 4) {
         const at = <usize>j << 2;
         const hn = v128.load(hidden + 2 * gate + at);
-        const r = sigmoidV(f32x4.add(read(x, j, G), v128.load(hidden + at)));
-        const z = sigmoidV(f32x4.add(read(x + gateIn, j, G), v128.load(hidden + gate + at)));
-        const n = tanhV(f32x4.add(read(x + 2 * gateIn, j, G), f32x4.mul(r, hn)));
+        const r = sigmoid4(f32x4.add(read(x, j, G), v128.load(hidden + at)));
+        const z = sigmoid4(f32x4.add(read(x + gateIn, j, G), v128.load(hidden + gate + at)));
+        const n = tanh4(f32x4.add(read(x + 2 * gateIn, j, G), f32x4.mul(r, hn)));
         const g = v128.load(dh + at);
         const dn = f32x4.mul(f32x4.mul(g, f32x4.sub(one, z)), f32x4.sub(one, f32x4.mul(n, n)));
         const dr = f32x4.mul(f32x4.mul(dn, hn), f32x4.mul(r, f32x4.sub(one, r)));

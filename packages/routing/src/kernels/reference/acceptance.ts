@@ -13,7 +13,12 @@ export interface Acceptance {
 }
 
 /** Ties between tokens go to the lower one, a token's ties between experts to the lower one. */
-export function acceptance(scores: Float32Array, rows: Uint32Array, cap: number, sizes: SelectionSizes): Acceptance {
+export function acceptance(
+  scores: Float32Array,
+  rows: Uint32Array,
+  cap: number,
+  sizes: SelectionSizes,
+): Acceptance {
   const { tokens, experts, k, groups } = sizes;
   const width = experts / groups;
   const heaps = new Int32Array(experts * cap);

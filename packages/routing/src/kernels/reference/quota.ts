@@ -18,7 +18,12 @@ export interface QuotaResult {
 }
 
 /** At most `cap` tokens for each expert, k/m experts of each of m groups for each of the tokens `rows`. */
-export function quota(scores: Float32Array, rows: Uint32Array, cap: number, sizes: SelectionSizes): QuotaResult {
+export function quota(
+  scores: Float32Array,
+  rows: Uint32Array,
+  cap: number,
+  sizes: SelectionSizes,
+): QuotaResult {
   const { tokens, experts, k, groups } = sizes;
   const accepted = acceptance(scores, rows, cap, sizes);
   const indices = new Int32Array(tokens * k).fill(-1);
@@ -32,8 +37,7 @@ export function quota(scores: Float32Array, rows: Uint32Array, cap: number, size
   let held = 0;
   for (const n of accepted.load) held += n;
   const most = Math.min(rows.length * (k / groups), (experts / groups) * cap) * groups;
-  const swaps =
-    held < most ? new Moves(scores, indices, filled, accepted, cap, sizes).fill(rows) : 0;
+  const swaps = held < most ? new Moves(scores, indices, filled, accepted, cap, sizes).fill(rows) : 0;
   for (const t of rows) sortSlots(indices, t * k, t * k + filled[t]!, scores, t * experts);
   return { indices, dropped: rows.length * k - held - swaps, swaps };
 }
@@ -83,7 +87,11 @@ class Moves {
       spare[groupOf[e]!]! += this.cap - n;
     });
     let swaps = 0;
-    for (const flat of fallingOrder(this.scores, experts, rows.filter(t => this.filled[t]! < k))) {
+    for (const flat of fallingOrder(
+      this.scores,
+      experts,
+      rows.filter(t => this.filled[t]! < k),
+    )) {
       const t = (flat / experts) | 0;
       const a = flat - t * experts;
       const group = groupOf[a]!;

@@ -23,7 +23,7 @@ export function topK(
 
 /** Writes the best k/m experts of group g by falling score to `indices` from `start` on; where they end. */
 export function bestOfGroup(
-  scores: Float32Array,
+  scores: Float32Array | Float64Array,
   indices: Int32Array,
   t: number,
   g: number,
@@ -52,7 +52,13 @@ export function bestOfGroup(
 }
 
 /** Sorts the experts in slots start…end of one token, whose scores start at `row`: falling score, then expert. */
-export function sortSlots(indices: Int32Array, start: number, end: number, scores: Float32Array, row: number): void {
+export function sortSlots(
+  indices: Int32Array,
+  start: number,
+  end: number,
+  scores: Float32Array,
+  row: number,
+): void {
   for (let i = start + 1; i < end; i++) {
     const e = indices[i]!;
     const score = scores[row + e]!;

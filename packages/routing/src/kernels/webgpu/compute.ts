@@ -64,6 +64,10 @@ export function compute(backend: WebGPUBackend, pass: ComputePass): void {
 }
 
 /** Allocates a device tensor; the caller returns it as an output or gives it to `backend.disposeData`. */
-export function deviceTensor(backend: WebGPUBackend, shape: readonly number[], dtype: 'float32' | 'int32'): TensorInfo {
+export function deviceTensor(
+  backend: WebGPUBackend,
+  shape: readonly number[],
+  dtype: 'float32' | 'int32',
+): TensorInfo {
   return backend.makeTensorInfo([...shape], dtype);
 }

@@ -38,7 +38,11 @@ function perToken(body: string): string {
 `;
 }
 
-export function gateForwardOnDevice(inputs: ForwardInputs, sizes: GateSizes, backend: WebGPUBackend): TensorInfo[] {
+export function gateForwardOnDevice(
+  inputs: ForwardInputs,
+  sizes: GateSizes,
+  backend: WebGPUBackend,
+): TensorInfo[] {
   const weights = deviceTensor(backend, [sizes.tokens, sizes.slots], 'float32');
   const mass = { raw: 's', share: 's', log: 'select(exp(s - most), 0.0, closed(s))' }[sizes.kind];
   const code = `
@@ -82,7 +86,11 @@ ${perToken(`
   return [weights];
 }
 
-export function gateBackwardOnDevice(inputs: BackwardInputs, sizes: GateSizes, backend: WebGPUBackend): TensorInfo[] {
+export function gateBackwardOnDevice(
+  inputs: BackwardInputs,
+  sizes: GateSizes,
+  backend: WebGPUBackend,
+): TensorInfo[] {
   const gradient = deviceTensor(backend, [sizes.tokens, sizes.experts], 'float32');
   const value = {
     raw: 'dy[slot]',

@@ -1,7 +1,8 @@
 /** Expert choice with capacity on the device, by deferred acceptance in one workgroup. */
+
+import { checkValue } from '@spectra/tensor';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
-import { checkValue } from '@spectra/tensor';
 import type { SelectionSizes } from '../../selection.ts';
 import { capacity } from '../../selection.ts';
 import { compute, deviceTensor } from './compute.ts';
@@ -22,7 +23,11 @@ export function quotaOnDevice(
   backend: WebGPUBackend,
 ): TensorInfo[] {
   const { tokens, experts, k, alpha } = attrs;
-  checkValue(experts <= MOST_EXPERTS, `${experts} experts are more than webgpu's ${MOST_EXPERTS}.`, 'selectQuota');
+  checkValue(
+    experts <= MOST_EXPERTS,
+    `${experts} experts are more than webgpu's ${MOST_EXPERTS}.`,
+    'selectQuota',
+  );
   const indices = deviceTensor(backend, [tokens, k], 'int32');
   const dropped = deviceTensor(backend, [], 'int32');
   const swaps = deviceTensor(backend, [], 'int32');

@@ -28,7 +28,13 @@ export function topKOnDevice(inputs: Inputs, sizes: SelectionSizes, backend: Web
   return [indices];
 }
 
-function shader(sizes: SelectionSizes, maskType: string, mask: number, above: number, uniform: number): string {
+function shader(
+  sizes: SelectionSizes,
+  maskType: string,
+  mask: number,
+  above: number,
+  uniform: number,
+): string {
   return `
 @group(0) @binding(0) var<storage, read> scores: array<u32>;
 @group(0) @binding(1) var<storage, read_write> indices: array<i32>;

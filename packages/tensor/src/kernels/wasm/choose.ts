@@ -46,6 +46,13 @@ export function wasmKernelReport(): WasmKernelReport {
   return chosen.report;
 }
 
+/** Sets what a fresh instance must be told: the tile size, and the constants of the vector maths. */
+export function startModule(exports: unknown, wideTiles: boolean): void {
+  const start = exports as { setWideTiles?(wide: number): void; keepMathConstants?(one: number): void };
+  start.setWideTiles?.(wideTiles ? 1 : 0);
+  start.keepMathConstants?.(1);
+}
+
 function choose(): Choice {
   const plain = bench(compileWasm(binary, { revectorize: false }));
   const narrow = timed(plain, false);

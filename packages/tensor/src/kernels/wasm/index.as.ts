@@ -1,5 +1,13 @@
+export { adamwStep } from './adamw.as';
+export { attention, attentionBlock, attentionGrad, attentionShape } from './attention.as';
+export { crossEntropy, crossEntropyGrad } from './cross-entropy.as';
 export { gemm, gemmWork, setWideTiles } from './gemm.as';
+export { keepMathConstants } from './math.as';
 export { maxAxis, sumAxis } from './reduce.as';
+export { rmsNorm, rmsNormGrad } from './rms-norm.as';
+export { rotary } from './rotary.as';
+export { gatherRows, segmentSum } from './rows.as';
 export { softmaxRows } from './softmax.as';
+export { swiglu, swigluGrad } from './swiglu.as';
 export { transposeWalk } from './transpose.as';
 export { unary } from './unary.as';

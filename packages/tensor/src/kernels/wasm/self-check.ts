@@ -24,6 +24,7 @@ export function bench(module: WebAssembly.Module): Bench {
   const memory = new WebAssembly.Memory({ initial: PAGES });
   const instance = new WebAssembly.Instance(module, { env: { memory, abort: () => undefined } });
   const on = { kernels: instance.exports as unknown as TensorKernels, floats: new Float32Array(memory.buffer) };
+  on.kernels.keepMathConstants(1);
   fill(on);
   return on;
 }
@@ -52,7 +53,9 @@ export function selfCheckBits(on: Bench): Int32Array {
   kernels.sumAxis(x, out, 3, 70, 37, 0.5);
   kernels.sumAxis(x, out + 4096, 3, 70, 1, 1);
   kernels.maxAxis(x, out + 8192, 3, 70, 37);
-  results.push(floats.slice(HALF + RESULTS, HALF + RESULTS + 3 * 1024));
+  for (let kind = 0; kind < 8; kind++) kernels.unary(kind, x, out + 4096 * (3 + kind), 1021);
+  kernels.softmaxRows(x, out + 4096 * 11, 7, 131);
+  results.push(floats.slice(HALF + RESULTS, HALF + RESULTS + 12 * 1024));
   const total = results.reduce((size, part) => size + part.length, 0);
   const bits = new Float32Array(total);
   let at = 0;

@@ -1,0 +1,7 @@
+/** Files and installed packages of Node: `@spectra/data/node`. */
+export * from './index.ts';
+export { brownText } from './node/brown.ts';
+export { factbookText } from './node/factbook.ts';
+export * from './node/load-tokenizer.ts';
+export * from './node/open-corpus.ts';
+export * from './node/open-data.ts';

@@ -1,0 +1,48 @@
+/** Tokenizers from files and from configurations. */
+import { readFile, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { SpectraError } from '@spectra/tensor';
+import type { DataConfig } from '../schema.ts';
+import { byteTokenizer } from '../tokenizer/byte-tokenizer.ts';
+import { type JsonTokenizer, type JsonTokenizerOptions, jsonTokenizer } from '../tokenizer/json-tokenizer.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+
+/**
+ * Loads a `tokenizer.json`, or the one in a folder, with the `tokenizer_config.json` beside it if there is one.
+ * `TOKENIZER_INVALID` if it is missing or cannot be used.
+ */
+export async function loadTokenizer(
+  path: string,
+  options: Omit<JsonTokenizerOptions, 'name'> = {},
+): Promise<JsonTokenizer> {
+  const found = await stat(path).catch(() => undefined);
+  const file = found?.isDirectory() ? join(path, 'tokenizer.json') : path;
+  const tokenizer = await readJson(file);
+  if (tokenizer === undefined) {
+    throw new SpectraError('TOKENIZER_INVALID', {
+      message: 'there is no such file.',
+      where: file,
+      fix: 'Give a tokenizer.json or the folder that holds one.',
+    });
+  }
+  const config = await readJson(join(dirname(file), 'tokenizer_config.json'));
+  return jsonTokenizer(tokenizer, config, { ...options, name: file });
+}
+
+/** The tokenizer of a data configuration. */
+export async function openTokenizer(config: DataConfig['tokenizer']): Promise<Tokenizer> {
+  if (config.kind === 'bytes') return byteTokenizer({ documentEnd: config.document_end });
+  return loadTokenizer(config.path, config.eos === undefined ? {} : { eos: config.eos });
+}
+
+async function readJson(path: string): Promise<object | undefined> {
+  const text = await readFile(path, 'utf8').catch(() => undefined);
+  if (text === undefined) return undefined;
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null) return value;
+    throw new Error('not an object');
+  } catch (cause) {
+    throw new SpectraError('TOKENIZER_INVALID', { message: 'it is not a JSON object.', where: path, cause });
+  }
+}

@@ -1,0 +1,21 @@
+/** What the data pipeline and generation need of a tokenizer. */
+
+export interface Tokenizer {
+  /** Part of a cursor's fingerprint. */
+  readonly name: string;
+  /** Ids are in [0, vocabSize). */
+  readonly vocabSize: number;
+  /** The id that ends a document; none: documents end without a mark. */
+  readonly eos: number | undefined;
+  /** The text's ids, nothing added before or after. */
+  encode(text: string): number[];
+  /** The text of ids; special tokens give nothing, incomplete UTF-8 gives U+FFFD. */
+  decode(ids: ArrayLike<number>): string;
+}
+
+/** A document's ids: its text's and, if there is one, the end mark. */
+export function encodeDocument(tokenizer: Tokenizer, text: string): number[] {
+  const ids = tokenizer.encode(text);
+  if (tokenizer.eos !== undefined) ids.push(tokenizer.eos);
+  return ids;
+}
