@@ -1,25 +1,56 @@
 import { expect, it } from 'vitest';
 import { mathCorpus, mathDocument } from './math.ts';
 
-/** Every equation between plain numbers in a text, as [left, right]. */
-function equations(text: string): [string, string][] {
-  const number = String.raw`\(?-?\d+(?:\.\d+)?\)?`;
-  const side = String.raw`\(?${number}(?: [-+*/] ${number})*\)?(?: / \d+)?`;
-  const pattern = new RegExp(String.raw`(?<![\w/^*+] ?|[-x] )(${side}) = (${number})(?![\w/]| [-+*/])`, 'g');
-  return [...text.matchAll(pattern)].map(([, left, right]) => [left!, right!]);
+/** The value of an arithmetic expression, in which x and y may stand. */
+function value(expression: string, x = Number.NaN, y = Number.NaN): number {
+  const script = expression
+    .replaceAll('^', '**')
+    .replaceAll(/(\d|\))(?=[xy(])/g, '$1*')
+    .replaceAll(/- -/g, '+ ');
+  return new Function('x', 'y', `return ${script}`)(x, y) as number;
 }
+
+function holds(equation: string, where: string, x?: number, y?: number): void {
+  const [first, ...others] = equation.split(' = ').map(side => value(side, x, y));
+  for (const other of others) expect(Math.abs(first! - other), `${equation} in ${where}`).toBeLessThan(1e-9);
+}
+
+const documents = Array.from({ length: 500 }, (_, index) => mathDocument(index, 3));
 
 it('every equation between numbers holds', () => {
   let checked = 0;
-  for (let index = 0; index < 400; index++) {
-    const text = mathDocument(index, 3).replaceAll(/(\d+)\/(\d+)/g, '($1 / $2)');
-    for (const [left, right] of equations(text)) {
-      const value = new Function(`return (${left}) - (${right})`)() as number;
-      expect(Math.abs(value), `${left} = ${right} in document ${index}`).toBeLessThan(1e-9);
-      checked++;
+  for (const [index, text] of documents.entries()) {
+    for (const line of text.split('\n')) {
+      // "x = 3, y = 5 - 3 = 2": what follows has no unknown
+      const known = line.includes(', y = ') ? line.slice(line.indexOf(', y = ') + 6) : line;
+      if (/(?<![a-z])[xy](?![a-z])/.test(known)) continue;
+      for (const [equation] of known.matchAll(/(?:[(\d]|-\d)[\d ()+*/.-]*(?: = [\d ()+*/.-]*[\d)])+/g)) {
+        if (equation.split('(').length !== equation.split(')').length) continue; // gcd(12, 8) = 4
+        holds(equation, `document ${index}`);
+        checked++;
+      }
     }
   }
-  expect(checked).toBeGreaterThan(3000);
+  expect(checked).toBeGreaterThan(5000);
+});
+
+it('the solutions of equations solve them', () => {
+  let checked = 0;
+  for (const [index, text] of documents.entries()) {
+    for (const problem of text.split(/\n\n\d+\. /).slice(1)) {
+      const equations = /^Solve (.*)\.\n/.exec(problem)?.[1]?.split(' and ');
+      if (equations === undefined) continue;
+      const solution = problem.slice(problem.lastIndexOf('\nx = '));
+      const y = /y = .* (-?\d+)$/m.exec(solution)?.[1];
+      for (const [, x] of solution.matchAll(/x = (-?\d+)/g)) {
+        for (const equation of equations) {
+          holds(equation, `document ${index}`, Number(x), y === undefined ? undefined : Number(y));
+          checked++;
+        }
+      }
+    }
+  }
+  expect(checked).toBeGreaterThan(800);
 });
 
 it('depends on nothing but seed and index, and has a size', async () => {

@@ -14,7 +14,7 @@ export function gramMatrix(mean: Tensor2D): Tensor2D {
 
 /** ‖G − I‖_F. */
 function distance(gram: Tensor2D): Scalar {
-  return tf.sqrt(tf.sum(tf.square(tf.sub(gram, tf.eye(gram.shape[0])))));
+  return tf.sqrt(tf.sum(tf.square(tf.sub(gram, tf.eye(gram.shape[0]))))) as Scalar;
 }
 
 function square(gram: Tensor2D, where: string): number {

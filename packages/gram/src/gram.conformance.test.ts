@@ -15,6 +15,11 @@ import {
   orthogonalLoss,
 } from './index.ts';
 
+/** tf.grad that keeps the input's type. */
+function gradOf<T extends Tensor>(f: (x: T) => Tensor): (x: T) => T {
+  return x => tf.grad(f as (x: Tensor) => Tensor)(x) as T;
+}
+
 beforeAll(testBackend);
 
 describe('orthogonalisation', () => {
@@ -40,9 +45,9 @@ describe('orthogonalisation', () => {
       const steps = params.steps as number;
       const Y = newtonSchulz(W, steps);
       await close(Y, 'Y');
-      await close(tf.grad((w: Tensor2D) => tf.sum(tf.mul(newtonSchulz(w, steps), cotangent)))(W), 'grad_W');
+      await close(gradOf((w: Tensor2D) => tf.sum(tf.mul(newtonSchulz(w, steps), cotangent)))(W), 'grad_W');
       await close(tf.reshape(orthogonalLoss(W), [1]), 'orthogonal_loss');
-      await close(tf.grad(orthogonalLoss)(W), 'grad_W_of_orthogonal_loss');
+      await close(gradOf(orthogonalLoss)(W), 'grad_W_of_orthogonal_loss');
       await close(tf.reshape(tf.sqrt(orthogonalLoss(Y)), [1]), 'residual');
     });
   }
@@ -64,7 +69,7 @@ describe('orthogonality loss', () => {
         ['loss', 'orthogonality'],
       ] as const) {
         await expectClose(tf.reshape(found[term], [1]), [scalars[label]!], error(label));
-        const gradient = tf.grad((x: Tensor3D) => terms(x)[term] as Scalar)(X);
+        const gradient = gradOf((x: Tensor3D) => terms(x)[term] as Scalar)(X);
         const array = `grad_X_of_${label}`;
         const goldenGradient = golden.array(`${name}.${array}`);
         // power iteration comes within 1e-4·max of the spectral gradient
@@ -98,8 +103,8 @@ describe('gram orthogonality', () => {
 it('leaves no tensors behind', async () => {
   const golden = fixture('losses');
   const X = golden.tensor('plain.X') as Tensor3D;
-  await noLeaks(() => tf.grad((x: Tensor3D) => orthogonalityLoss(gramMatrix(expertMean(x))).loss)(X));
+  await noLeaks(() => gradOf((x: Tensor3D) => orthogonalityLoss(gramMatrix(expertMean(x))).loss)(X));
   const W = tf.randomNormal([6, 9], 0, 1, 'float32', 1) as Tensor2D;
-  await noLeaks(() => tf.grad((w: Tensor2D) => tf.sum(newtonSchulz(w)))(W));
+  await noLeaks(() => gradOf((w: Tensor2D) => tf.sum(newtonSchulz(w)))(W));
   await noLeaks(() => orthogonal(W));
 });

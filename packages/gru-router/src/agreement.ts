@@ -22,7 +22,11 @@ export interface Agreement {
 /** @throws VALUE where the two are not about the same tokens. */
 export function agreement(a: HostSelection, b: HostSelection): Agreement {
   const { slots } = a;
-  checkValue(slots > 0 && b.slots === slots, `${a.slots} slots cannot be compared with ${b.slots}.`, 'agreement');
+  checkValue(
+    slots > 0 && b.slots === slots,
+    `${a.slots} slots cannot be compared with ${b.slots}.`,
+    'agreement',
+  );
   const sizes = [a.indices, a.weights, b.indices, b.weights].map(array => array.length);
   checkValue(
     sizes.every(size => size === sizes[0]) && sizes[0]! % slots === 0,

@@ -36,7 +36,10 @@ describe('gruSequence', () => {
     [5, 1, 16],
   ])('kernel and reference agree at B=%i S=%i G=%i, with padding and documents', async (B, S, G) => {
     const flags = (share: number) =>
-      tf.tensor2d(Array.from({ length: B * S }, () => (rng.uniform() < share ? 1 : 0)), [B, S]);
+      tf.tensor2d(
+        Array.from({ length: B * S }, () => (rng.uniform() < share ? 1 : 0)),
+        [B, S],
+      );
     const inputs: GruInputs = {
       projected: normal(B, S, 3 * G),
       weight: tf.mul(normal(3 * G, G), 0.3),
@@ -111,7 +114,9 @@ describe('gruSequence', () => {
     const weights = makeWeights(5, 6);
     expect(() => gruSequence(normal(1, 2, 4) as Tensor3D, weights)).toThrow(/GRU weightIh/);
     expect(() => gruGrid(normal(1, 2, 5) as Tensor3D, weights)).toThrow(/gruGrid weightIh/);
-    expect(() => gruSequence(normal(1, 2, 5) as Tensor3D, weights, { mask: tf.ones([1, 3]) })).toThrow(/mask/);
+    expect(() => gruSequence(normal(1, 2, 5) as Tensor3D, weights, { mask: tf.ones([1, 3]) })).toThrow(
+      /mask/,
+    );
   });
 
   it('leaves no tensors behind', async () => {

@@ -28,12 +28,12 @@ export interface GruSequenceOptions {
   readonly documentStart?: Tensor2D | undefined;
 }
 
-export interface GruOutput {
+export type GruOutput = {
   /** [B,S,G] the state after each position, 0 at padding. */
   readonly output: Tensor3D;
   /** [B,G] the state after the last position: hand it to the next call as `initial` to continue. */
   readonly state: Tensor2D;
-}
+};
 
 /**
  * A GRU over the positions of one layer (`torch.nn.GRU`, one direction, `batch_first`).

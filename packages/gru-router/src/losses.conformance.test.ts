@@ -1,6 +1,6 @@
 import { expertMean, gramMatrix, orthogonalityLoss } from '@spectra/gram';
 import { expectClose, fixture, gradientsOf, testBackend } from '@spectra/testing';
-import type { Tensor, Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
+import type { Tensor, Tensor1D, Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, it } from 'vitest';
 import { entropyLoss, type LossWeights, warmup, weightedLoss, zLoss } from './losses.ts';
@@ -19,7 +19,10 @@ describe('losses at stored P, R, X and cost', () => {
       entropy: ['P', (p, m) => entropyLoss(p as Tensor2D, m)],
       speciality: ['R', (r, m) => specialityLoss(r as Tensor3D, m)],
       z: ['cost', (c, m) => zLoss(c as Tensor2D, epsilon, m)],
-      orthogonality: ['X', (x, m) => orthogonalityLoss(gramMatrix(expertMean(x as Tensor3D, m))).loss],
+      orthogonality: [
+        'X',
+        (x, m) => orthogonalityLoss(gramMatrix(expertMean(x as Tensor3D, m as Tensor1D))).loss,
+      ],
     };
 
     for (const [term, [leaf, loss]] of Object.entries(terms)) {

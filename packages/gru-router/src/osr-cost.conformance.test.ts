@@ -1,5 +1,5 @@
-import { expectClose, fixture, gradientsOf, pairing, testBackend } from '@spectra/testing';
 import { normalise } from '@spectra/tensor';
+import { expectClose, fixture, gradientsOf, pairing, testBackend } from '@spectra/testing';
 import type { Tensor, Tensor3D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, it } from 'vitest';
@@ -18,7 +18,11 @@ describe('OSR cost', () => {
     };
     const load = (key: string): Tensor => golden.tensor(`${name}.${key}`);
     const check = (value: Tensor, key: string) =>
-      expectClose(value, golden.array(`${name}.${key}`), { case: name, name: key, error: golden.error(name, key) });
+      expectClose(value, golden.array(`${name}.${key}`), {
+        case: name,
+        name: key,
+        error: golden.error(name, key),
+      });
 
     it(`${name}: from the vectors before normalisation`, async () => {
       const inputs = { r: load('r'), x: load('x') };

@@ -4,7 +4,7 @@
  */
 import { expertMean, gramMatrix } from '@spectra/gram';
 import { checkShape } from '@spectra/tensor';
-import type { Tensor, Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
+import type { Tensor, Tensor1D, Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import { domainScore } from './domain-score.ts';
 import { type OsrWeights, osrCostOp } from './osr-cost-op.ts';
@@ -46,7 +46,8 @@ export function osrCost(routing: Tensor3D, expressions: Tensor3D, options: OsrCo
   if (options.gram !== undefined) checkShape(options.gram.shape, [E, E], 'osrCost gram');
   return tf.tidy(() => {
     const scores = domainScore(routing, expressions);
-    const mean = expertMean(expressions, options.mask);
+    const mask = options.mask === undefined ? undefined : (tf.reshape(options.mask, [N]) as Tensor1D);
+    const mean = expertMean(expressions, mask);
     const gram = options.gram ?? gramMatrix(mean);
     return { cost: costOfScores(scores, gram, options), scores, gram: tf.clone(gram), mean };
   });
@@ -54,10 +55,6 @@ export function osrCost(routing: Tensor3D, expressions: Tensor3D, options: OsrCo
 
 /** The cost [N,E] of scores [N,E] under a Gram matrix [E,E]; see `osrCost`. */
 export function costOfScores(scores: Tensor2D, gram: Tensor2D, weights: Partial<OsrWeights> = {}): Tensor2D {
-  const {
-    lambda = OSR_DEFAULTS.lambda,
-    beta = OSR_DEFAULTS.beta,
-    tau = OSR_DEFAULTS.tau,
-  } = weights;
+  const { lambda = OSR_DEFAULTS.lambda, beta = OSR_DEFAULTS.beta, tau = OSR_DEFAULTS.tau } = weights;
   return osrCostOp({ scores, gram }, { lambda, beta, tau })[0] as Tensor2D;
 }

@@ -1,5 +1,5 @@
 /** The learned part of a SPECTRA router. Layers share it ("global") or have one each ("per-layer"). */
-import { ExpressionProjector, orthogonal } from '@spectra/gram';
+import { ExpressionProjector, orthogonalFromRng } from '@spectra/gram';
 import { type Module, normalise, Parameter, type Rng } from '@spectra/tensor';
 import type { Tensor, Tensor1D, Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
@@ -32,7 +32,9 @@ export class SpectraRouterParameters implements Module {
     const { hidden: H, experts: E, routerDim: D, stateSize: G, recurrence, expression } = this.shape;
     const bound = 1 / Math.sqrt(G);
     const uniform = (name: string, size: number[]) =>
-      new Parameter(`${prefix}${name}`, rng.split(name).uniformTensor(size, -bound, bound), { role: 'router' });
+      new Parameter(`${prefix}${name}`, rng.split(name).uniformTensor(size, -bound, bound), {
+        role: 'router',
+      });
 
     if (recurrence === 'none') {
       this.context = { weight: uniform('context.weight', [G, H]), bias: uniform('context.bias', [G]) };
@@ -54,9 +56,8 @@ export class SpectraRouterParameters implements Module {
         rng.split('expression'),
       );
     } else {
-      this.embedding = new Parameter(name, orthogonal(rng.split('expression').normalTensor([E, D])), {
-        role: 'router',
-      });
+      const initial = orthogonalFromRng(rng.split('expression'), E, D);
+      this.embedding = new Parameter(name, initial, { role: 'router' });
     }
     if (this.shape.depthEmbedding !== undefined) {
       const initial = rng.split('depth').normalTensor([this.shape.depthEmbedding, H], 0, DEPTH_DEVIATION);
@@ -91,7 +92,7 @@ export class SpectraRouterParameters implements Module {
   /** h = tanh(W x + b) of rows [N,H] → [N,G], the context of a router without a recurrence. */
   pointwise(rows: Tensor2D): Tensor2D {
     const { weight, bias } = this.context!;
-    return tf.tanh(tf.add(tf.matMul(rows, matrix(weight), false, true), bias.variable));
+    return tf.tanh(tf.add(tf.matMul(rows, matrix(weight), false, true), bias.variable)) as Tensor2D;
   }
 
   /** x [B,S,H] plus the layer's depth embedding, if there is one. */

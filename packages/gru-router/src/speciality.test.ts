@@ -6,7 +6,12 @@ import { beforeAll, describe, it } from 'vitest';
 import { specialityLoss } from './speciality.ts';
 
 /** The definition, pair by pair in float64, and its gradient. */
-function byPairs(r: ArrayLike<number>, N: number, E: number, D: number): { value: number; gradient: number[] } {
+function byPairs(
+  r: ArrayLike<number>,
+  N: number,
+  E: number,
+  D: number,
+): { value: number; gradient: number[] } {
   let value = 0;
   const gradient = new Array<number>(N * E * D).fill(0);
   const share = 1 / (N * Math.max(1, E * (E - 1)));
@@ -43,9 +48,14 @@ describe('speciality', () => {
   });
 
   it('takes zero vectors as they are and leaves padding out', async () => {
-    const r = tf.tidy(() => normalise(tf.mul(new Rng(4).normalTensor([4, 5, 2]), tf.tensor([1, 0, 1, 1, 1]).reshape([1, 5, 1]))));
+    const r = tf.tidy(() =>
+      normalise(tf.mul(new Rng(4).normalTensor([4, 5, 2]), tf.tensor([1, 0, 1, 1, 1]).reshape([1, 5, 1]))),
+    );
     const kept = tf.slice(r, [1, 0, 0], [2, -1, -1]);
-    const { value, gradients } = gradientsOf(v => specialityLoss(v.r as Tensor3D, tf.tensor1d([0, 1, 1, 0])), { r });
+    const { value, gradients } = gradientsOf(
+      v => specialityLoss(v.r as Tensor3D, tf.tensor1d([0, 1, 1, 0])),
+      { r },
+    );
     const expected = byPairs(await kept.data(), 2, 5, 2);
     await expectClose(value, expected.value, { tolerance: 1e-6 });
     const rows = await tf.slice(gradients.r, [1, 0, 0], [2, -1, -1]).data();

@@ -1,5 +1,5 @@
-import { Rng } from '@spectra/tensor';
 import type { Balance, Routing } from '@spectra/routing';
+import { Rng } from '@spectra/tensor';
 import { expectClose, fixture, gradientsOf, testBackend } from '@spectra/testing';
 import type { Tensor, Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
@@ -91,7 +91,11 @@ describe('one layer from hidden states to gates and losses', () => {
         const { weights, loss } = route(hidden!);
         return tf.add(tf.sum(tf.mul(weights, cotangent)), loss);
       }, leaves);
-      await expectClose(value, scalars.total!, { case: name, name: 'total', error: golden.error(name, 'total') });
+      await expectClose(value, scalars.total!, {
+        case: name,
+        name: 'total',
+        error: golden.error(name, 'total'),
+      });
       for (const [key, gradient] of Object.entries(gradients)) {
         // the spectral part of the orthogonality term is made by power iteration
         await expectClose(gradient, golden.array(`${name}.grad_${key}`), {

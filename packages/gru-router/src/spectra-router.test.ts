@@ -1,22 +1,16 @@
+import type { Balance, RouteContext, Routing } from '@spectra/routing';
 import { Rng } from '@spectra/tensor';
-import type { Balance, HostStatistics, RouteContext, Routing } from '@spectra/routing';
 import { expectClose, noLeaks, testBackend } from '@spectra/testing';
 import type { Tensor, Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { SpectraRouter } from './spectra-router.ts';
-import { type SpectraRoutersOptions, spectraRouters } from './spectra-routers.ts';
+import type { SpectraRoutersOptions } from './spectra-routers.ts';
+import { testRouters, toHost } from './testing.ts';
 
 const [H, E, K] = [12, 8, 2];
 const rng = new Rng(5);
 const hidden = (B: number, S: number) => rng.normalTensor([B, S, H]) as Tensor3D;
-
-function makeRouters(options: Partial<SpectraRoutersOptions> = {}): SpectraRouter[] {
-  return spectraRouters(
-    { hidden: H, experts: E, k: K, layers: 1, routerDim: 6, stateSize: 8, ...options },
-    new Rng(7),
-  );
-}
 
 const EVALUATE = { balance: 'potentials', training: false, step: 0 } as const;
 const TRAIN = { balance: 'batch', training: true, step: 50 } as const;
@@ -31,18 +25,11 @@ function routeStack(routers: readonly SpectraRouter[], x: Tensor3D, context: Rou
   return found;
 }
 
-async function toHost(statistics: Routing['statistics']): Promise<HostStatistics> {
-  const entries = Object.entries(statistics).map(async ([name, value]) => [
-    name,
-    { shape: value.shape, data: (await value.data()) as Float32Array | Int32Array },
-  ]);
-  return Object.fromEntries(await Promise.all(entries));
-}
-
 /** Gives every state something to carry: a few committed training steps. */
 async function warm(routers: readonly SpectraRouter[], steps = 3): Promise<void> {
   for (let i = 0; i < steps; i++) {
-    for (const router of routers) router.commit([await toHost(router.route(hidden(4, 16), TRAIN).statistics)]);
+    for (const router of routers)
+      router.commit([await toHost(router.route(hidden(4, 16), TRAIN).statistics)]);
   }
 }
 
@@ -60,7 +47,7 @@ beforeAll(testBackend);
 
 describe('causality', () => {
   const moved = async (recurrence: 'grid' | 'sequence' | 'depth' | 'none', balance: Balance) => {
-    const routers = makeRouters({ layers: 2, recurrence });
+    const routers = testRouters({ layers: 2, recurrence });
     await warm(routers);
     const [S, keep] = [10, 6];
     const x = hidden(1, S);
@@ -88,35 +75,38 @@ describe('causality', () => {
 });
 
 describe('sequences', () => {
-  it.each(['grid', 'sequence', 'depth', 'none'] as const)('%s: decoding token by token is the whole', async recurrence => {
-    const routers = makeRouters({ layers: 2, recurrence });
-    await warm(routers);
-    const [B, S] = [2, 6];
-    const x = hidden(B, S);
-    const whole = routeStack(routers, x, EVALUATE);
-    const caches: (Tensor2D | undefined)[] = [undefined, undefined];
-    for (let s = 0; s < S; s++) {
-      let below: Tensor3D | undefined;
-      for (const [layer, router] of routers.entries()) {
-        const cache = caches[layer];
-        const step = router.route(tf.slice(x, [0, s, 0], [-1, 1, -1]), {
-          ...EVALUATE,
-          ...(below === undefined ? {} : { below }),
-          ...(cache === undefined ? {} : { cache }),
-        });
-        below = step.carry;
-        caches[layer] = step.cache;
-        const rows = tf.tensor1d([s, S + s], 'int32');
-        for (const name of ['indices', 'weights', 'probabilities'] as const) {
-          const expected = await values(tf.gather(whole[layer]![name], rows));
-          await expectClose(step[name], expected, { name: `${name} at ${s}`, tolerance: 1e-6 });
+  it.each(['grid', 'sequence', 'depth', 'none'] as const)(
+    '%s: decoding token by token is the whole',
+    async recurrence => {
+      const routers = testRouters({ layers: 2, recurrence });
+      await warm(routers);
+      const [B, S] = [2, 6];
+      const x = hidden(B, S);
+      const whole = routeStack(routers, x, EVALUATE);
+      const caches: (Tensor2D | undefined)[] = [undefined, undefined];
+      for (let s = 0; s < S; s++) {
+        let below: Tensor3D | undefined;
+        for (const [layer, router] of routers.entries()) {
+          const cache = caches[layer];
+          const step = router.route(tf.slice(x, [0, s, 0], [-1, 1, -1]), {
+            ...EVALUATE,
+            ...(below === undefined ? {} : { below }),
+            ...(cache === undefined ? {} : { cache }),
+          });
+          below = step.carry;
+          caches[layer] = step.cache;
+          const rows = tf.tensor1d([s, S + s], 'int32');
+          for (const name of ['indices', 'weights', 'probabilities'] as const) {
+            const expected = await values(tf.gather(whole[layer]![name], rows));
+            await expectClose(step[name], expected, { name: `${name} at ${s}`, tolerance: 1e-6 });
+          }
         }
       }
-    }
-  });
+    },
+  );
 
   it('packed documents route as each alone', async () => {
-    const routers = makeRouters({ layers: 2 });
+    const routers = testRouters({ layers: 2 });
     await warm(routers);
     const parts = [hidden(1, 3), hidden(1, 1), hidden(1, 4)];
     const documentStart = tf.tensor2d([[1, 0, 0, 1, 1, 0, 0, 0]]);
@@ -133,33 +123,39 @@ describe('sequences', () => {
     }
   });
 
-  it.each(['batch', 'potentials', 'none'] as const)('%s: padding anywhere changes no token', async balance => {
-    const routers = makeRouters({ layers: 2 });
-    await warm(routers);
-    const kept = [1, 2, 4, 5, 6];
-    const dense = hidden(1, kept.length);
-    const mask = tf.tensor2d([Array.from({ length: 9 }, (_, s) => (kept.includes(s) ? 1 : 0))]);
-    const rows = tf.tensor1d(kept, 'int32');
-    const spread = tf.scatterND(tf.expandDims(rows, 1), tf.squeeze(dense, [0]), [9, H]);
-    const x = tf.expandDims(tf.add(spread, tf.mul(hidden(1, 9).squeeze([0]), tf.sub(1, mask.transpose()))), 0);
-    for (const training of [false, true]) {
-      const context = { balance, training, step: 50 };
-      const padded = routeStack(routers, x as Tensor3D, { ...context, mask });
-      for (const [layer, alone] of routeStack(routers, dense, context).entries()) {
-        const found = padded[layer]!;
-        for (const name of ['indices', 'weights', 'probabilities'] as const) {
-          const expected = await values(alone[name]);
-          await expectClose(tf.gather(found[name], rows), expected, { name, tolerance: 2e-6 });
+  it.each(['batch', 'potentials', 'none'] as const)(
+    '%s: padding anywhere changes no token',
+    async balance => {
+      const routers = testRouters({ layers: 2 });
+      await warm(routers);
+      const kept = [1, 2, 4, 5, 6];
+      const dense = hidden(1, kept.length);
+      const mask = tf.tensor2d([Array.from({ length: 9 }, (_, s) => (kept.includes(s) ? 1 : 0))]);
+      const rows = tf.tensor1d(kept, 'int32');
+      const spread = tf.scatterND(tf.expandDims(rows, 1), tf.squeeze(dense, [0]), [9, H]);
+      const x = tf.expandDims(
+        tf.add(spread, tf.mul(hidden(1, 9).squeeze([0]), tf.sub(1, mask.transpose()))),
+        0,
+      );
+      for (const training of [false, true]) {
+        const context = { balance, training, step: 50 };
+        const padded = routeStack(routers, x as Tensor3D, { ...context, mask });
+        for (const [layer, alone] of routeStack(routers, dense, context).entries()) {
+          const found = padded[layer]!;
+          for (const name of ['indices', 'weights', 'probabilities'] as const) {
+            const expected = await values(alone[name]);
+            await expectClose(tf.gather(found[name], rows), expected, { name, tolerance: 2e-6 });
+          }
+          const padding = tf.tensor1d([0, 3, 7, 8], 'int32');
+          expect(await values(tf.gather(found.indices, padding))).toEqual(new Array(4 * K).fill(-1));
+          expect(await values(tf.gather(found.weights, padding))).toEqual(new Array(4 * K).fill(0));
+          expect(await values(tf.gather(found.probabilities, padding))).toEqual(new Array(4 * E).fill(0));
+          expect(await values(found.load)).toEqual(await values(alone.load));
+          await expectClose(found.loss, await values(alone.loss), { name: 'loss', tolerance: 1e-5 });
         }
-        const padding = tf.tensor1d([0, 3, 7, 8], 'int32');
-        expect(await values(tf.gather(found.indices, padding))).toEqual(new Array(4 * K).fill(-1));
-        expect(await values(tf.gather(found.weights, padding))).toEqual(new Array(4 * K).fill(0));
-        expect(await values(tf.gather(found.probabilities, padding))).toEqual(new Array(4 * E).fill(0));
-        expect(await values(found.load)).toEqual(await values(alone.load));
-        await expectClose(found.loss, await values(alone.loss), { name: 'loss', tolerance: 1e-5 });
       }
-    }
-  });
+    },
+  );
 });
 
 describe('shapes', () => {
@@ -175,7 +171,7 @@ describe('shapes', () => {
     ['small ε', { epsilon: 0.01 }, 12],
     ['implicit gradient', { sinkhornGradient: 'implicit', iterations: 20 }, 12],
   ] as const)('%s', async (_, options, tokens) => {
-    const [router] = makeRouters(options as Partial<SpectraRoutersOptions>) as [SpectraRouter];
+    const [router] = testRouters(options as Partial<SpectraRoutersOptions>) as [SpectraRouter];
     await warm([router], 1);
     const { experts, k, groups } = router.options;
     for (const balance of ['batch', 'potentials', 'none'] as const) {
@@ -193,7 +189,8 @@ describe('shapes', () => {
       }
       const load = await values(out.load);
       expect(load.reduce((a, b) => a + b, 0)).toBe(tokens * k);
-      if (balance === 'batch') expect(Math.max(...load)).toBeLessThanOrEqual(Math.ceil((tokens * k) / experts));
+      if (balance === 'batch')
+        expect(Math.max(...load)).toBeLessThanOrEqual(Math.ceil((tokens * k) / experts));
       for (const loss of [out.loss, ...Object.values(out.losses)]) {
         expect(Number.isFinite((await values(loss))[0])).toBe(true);
       }
@@ -201,16 +198,16 @@ describe('shapes', () => {
   });
 
   it('names what does not fit', () => {
-    const [router] = makeRouters() as [SpectraRouter];
+    const [router] = testRouters() as [SpectraRouter];
     expect(() => router.route(tf.zeros([1, 2, H + 1]), EVALUATE)).toThrow(/SpectraRouter.route x/);
-    expect(() => makeRouters({ k: E + 1 })).toThrow(/k is of 1/);
-    expect(() => makeRouters({ groups: 3 })).toThrow(/groups/);
+    expect(() => testRouters({ k: E + 1 })).toThrow(/k is of 1/);
+    expect(() => testRouters({ groups: 3 })).toThrow(/groups/);
   });
 });
 
 describe('parameters', () => {
   it('are named as in PyTorch and the same for the same seed', async () => {
-    const [a, b] = [makeRouters({ layers: 2 }), makeRouters({ layers: 2 })];
+    const [a, b] = [testRouters({ layers: 2 }), testRouters({ layers: 2 })];
     expect(a[1]!.parameters().map(p => p.name)).toEqual([
       'layers.1.router.gru.weight_ih',
       'layers.1.router.gru.weight_hh',
@@ -228,7 +225,7 @@ describe('parameters', () => {
   });
 
   it('shared by all layers tell them apart by the depth embedding', async () => {
-    const routers = makeRouters({ layers: 3, sharing: 'global', recurrence: 'sequence' });
+    const routers = testRouters({ layers: 3, sharing: 'global', recurrence: 'sequence' });
     const names = routers[0]!.parameters().map(p => p.name);
     expect(names).toContain('router.depth_embedding');
     expect(new Set(routers.flatMap(r => r.parameters())).size).toBe(names.length);
@@ -238,8 +235,13 @@ describe('parameters', () => {
   });
 
   it('all get a gradient', async () => {
-    for (const options of [{}, { recurrence: 'none' }, { sharing: 'global' }, { expression: 'embedding' }] as const) {
-      const [router] = makeRouters(options) as [SpectraRouter];
+    for (const options of [
+      {},
+      { recurrence: 'none' },
+      { sharing: 'global' },
+      { expression: 'embedding' },
+    ] as const) {
+      const [router] = testRouters(options) as [SpectraRouter];
       const x = hidden(2, 6);
       const cotangent = rng.normalTensor([12, K]);
       const list = router.parameters().map(p => p.variable);
@@ -258,7 +260,7 @@ describe('parameters', () => {
 
 describe('memory', () => {
   it('does not grow', async () => {
-    const routers = makeRouters({ layers: 2, adaptiveTemperature: true, epsilon: 0.02 });
+    const routers = testRouters({ layers: 2, adaptiveTemperature: true, epsilon: 0.02 });
     await warm(routers, 1);
     const x = hidden(2, 6);
     for (const balance of ['batch', 'potentials', 'none'] as const) {

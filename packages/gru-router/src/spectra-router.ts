@@ -90,7 +90,8 @@ export class SpectraRouter implements Router {
    */
   price(training = false): Float32Array {
     const { price, averagePotentials } = this.current;
-    const found = this.options.price === 'sinkhorn' ? averagePotentials : training ? price.price : price.average;
+    const found =
+      this.options.price === 'sinkhorn' ? averagePotentials : training ? price.price : price.average;
     return found === undefined ? new Float32Array(this.experts) : found.slice();
   }
 
@@ -111,9 +112,7 @@ export class SpectraRouter implements Router {
         mask: live,
         gram: causal ? causalGram : undefined,
       });
-      const plan = causal
-        ? this.pricedPlan(osr.cost, live, context)
-        : this.transportPlan(osr.cost, live);
+      const plan = causal ? this.pricedPlan(osr.cost, live, context) : this.transportPlan(osr.cost, live);
       const indices = this.select(plan.scores, live, causal);
       const load = expertLoad(indices, experts);
       const decision = {
@@ -226,7 +225,8 @@ export class SpectraRouter implements Router {
     const logits = tf.reshape(tf.div(priced, epsilon), [-1, groups, experts / groups]);
     const rows = tf.reshape(tf.softmax(logits), [-1, experts]) as Tensor2D;
     const probabilities = mask === undefined ? rows : (tf.mul(rows, tf.expandDims(mask, 1)) as Tensor2D);
-    const scores = epsilon < LOG_SCORES_BELOW ? (tf.reshape(logits, [-1, experts]) as Tensor2D) : probabilities;
+    const scores =
+      epsilon < LOG_SCORES_BELOW ? (tf.reshape(logits, [-1, experts]) as Tensor2D) : probabilities;
     // this price is an average of potentials, so they are wanted in every mode
     const wanted = context.training && price === 'sinkhorn';
     const potentials = wanted

@@ -39,8 +39,12 @@ export interface StepSums {
  * @throws NOT_FINITE where a transport met a cost that is not finite, SHAPE where a statistic is missing or
  * misshapen.
  */
-export function stepSums(statistics: readonly HostStatistics[], experts: number, routerDim: number): StepSums {
-  statistics.forEach((batch, i) => checkFinite(batch, i, experts));
+export function stepSums(
+  statistics: readonly HostStatistics[],
+  experts: number,
+  routerDim: number,
+): StepSums {
+  for (const [i, batch] of statistics.entries()) checkFinite(batch, i, experts);
   const tokens = sum(statistics, STATISTICS.tokens, 1)[0]!;
   const solved = statistics.filter(batch => batch[STATISTICS.potentials] !== undefined);
   return {

@@ -1,5 +1,6 @@
 import type { Routing } from '@spectra/routing';
 import { readTensors } from '@spectra/tensor';
+import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Observation } from './routing-monitor.ts';
 
 /** The part of an observation that a routing decision holds. */
@@ -15,14 +16,11 @@ export type RoutingObservation = Pick<
  */
 export async function fromRouting(routing: Routing): Promise<RoutingObservation> {
   const { indices, weights, probabilities, expertVectors } = routing;
-  const read = await readTensors({
-    indices,
-    weights,
-    probabilities,
-    ...(expertVectors === undefined ? {} : { expertVectors }),
-  });
+  const tensors: Record<string, Tensor> = { indices, weights, probabilities };
+  if (expertVectors !== undefined) tensors.expertVectors = expertVectors;
+  const read = await readTensors(tensors);
   return {
-    indices: Int32Array.from(read.indices),
+    indices: Int32Array.from(read.indices!),
     slots: indices.shape[1],
     weights: read.weights,
     probabilities: read.probabilities,

@@ -1,4 +1,15 @@
 /** What needs Node: sinks that write files, the report's renderer and terminal output. */
+export { renderReport } from './report/render-report.ts';
+export type {
+  Curve,
+  ExpertKeywords,
+  LoadHistory,
+  ResultTable,
+  RuleMetrics,
+  RunReport,
+  SummaryCard,
+  TokenSample,
+} from './report/run-report.ts';
 export { type ConsoleOptions, ConsoleSink, type ConsoleStream } from './sinks/console.ts';
 export { type JsonlOptions, JsonlSink, readJsonl } from './sinks/jsonl.ts';
 export { type MetricRecord, type MetricSink, teeSink } from './sinks/sink.ts';

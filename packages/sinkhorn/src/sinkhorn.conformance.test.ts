@@ -57,12 +57,17 @@ async function picked(tensor: Tensor2D, rows: GoldenArray | undefined): Promise<
 
 function gradient(cost: Tensor2D, cotangent: Tensor2D, options: SinkhornOptions): Tensor2D {
   return tf.tidy(() =>
-    tf.grad((c: Tensor2D) => tf.sum(tf.mul(sinkhorn(c, options).plan, cotangent)))(cost),
+    gradOf((c: Tensor2D) => tf.sum(tf.mul(sinkhorn(c, options).plan, cotangent)))(cost),
   ) as Tensor2D;
 }
 
 /** A GPU may flush the denormals that gradients of nearly one-hot rows consist of; nothing else may. */
 const FLUSHED = backendUnderTest() === 'webgpu' ? 2 ** -126 : 0;
+
+/** tf.grad that keeps the input's type. */
+function gradOf<T extends Tensor>(f: (x: T) => Tensor): (x: T) => T {
+  return x => tf.grad(f as (x: Tensor) => Tensor)(x) as T;
+}
 
 beforeAll(testBackend);
 

@@ -7,6 +7,11 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { checkSinkhorn, type SinkhornOptions, sinkhorn, warmStart } from './index.ts';
 import { plainGradient, plainSinkhorn } from './plain.ts';
 
+/** tf.grad that keeps the input's type. */
+function gradOf<T extends Tensor>(f: (x: T) => Tensor): (x: T) => T {
+  return x => tf.grad(f as (x: Tensor) => Tensor)(x) as T;
+}
+
 beforeAll(testBackend);
 
 function worst(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
@@ -23,7 +28,7 @@ function random(name: string, shape: [number, number], low = -1, high = 1): Tens
 
 function gradient(cost: Tensor2D, cotangent: Tensor, options: SinkhornOptions): Tensor2D {
   return tf.tidy(() =>
-    tf.grad((c: Tensor2D) => tf.sum(tf.mul(sinkhorn(c, options).plan, cotangent)))(cost),
+    gradOf((c: Tensor2D) => tf.sum(tf.mul(sinkhorn(c, options).plan, cotangent)))(cost),
   ) as Tensor2D;
 }
 
@@ -129,7 +134,7 @@ it('detached: only the last row step is differentiated', async () => {
   const cost = random('cost', [9, 6]);
   const cotangent = random('cotangent', [9, 6]);
   const g = sinkhorn(cost, { epsilon: 0.2 }).g;
-  const expected = tf.grad((c: Tensor2D) =>
+  const expected = gradOf((c: Tensor2D) =>
     tf.sum(tf.mul(tf.softmax(tf.sub(g, tf.div(c, 0.2)) as Tensor2D), cotangent)),
   )(cost);
   const found = gradient(cost, cotangent, { epsilon: 0.2, gradient: 'detached' });

@@ -85,10 +85,10 @@ export function sinkhorn(cost: Tensor2D, options: SinkhornOptions = {}): Sinkhor
       plan,
       f: attrs.groups === 1 ? tf.reshape(f, [-1]) : f,
       g,
-      steps: attrs.groups === 1 ? tf.reshape(steps, []) : tf.max(steps),
+      steps: (attrs.groups === 1 ? tf.reshape(steps, []) : tf.max(steps)) as Scalar,
       rowError,
       columnError,
-      converged: tf.lessEqual(columnError, attrs.tolerance ?? CONVERGED),
+      converged: tf.lessEqual(columnError, attrs.tolerance ?? CONVERGED) as Scalar,
       firstBad,
     };
   });
@@ -170,7 +170,7 @@ function withoutTokens(
     return {
       plan: cost.clone(),
       f: tf.zeros(groups === 1 ? [0] : [0, groups]),
-      g: tf.reshape(tf.sub(g, tf.mean(g, 1, true)), [E]),
+      g: tf.reshape(tf.sub(g, tf.mean(g, 1, true)), [E]) as Tensor1D,
       steps: tf.scalar(0, 'int32'),
       rowError: tf.scalar(0),
       columnError: tf.scalar(0),

@@ -10,6 +10,6 @@ import type { SinkhornResult } from './sinkhorn.ts';
 export function warmStart(result: Pick<SinkhornResult, 'g'>, epsilon: number): Tensor1D {
   return tf.tidy(() => {
     const open = tf.greater(result.g, -1e29);
-    return tf.where(open, tf.mul(result.g, epsilon), tf.zerosLike(result.g));
+    return tf.where(open, tf.mul(result.g, epsilon), tf.zerosLike(result.g)) as Tensor1D;
   });
 }

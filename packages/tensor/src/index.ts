@@ -33,3 +33,4 @@ export * from './ops/swiglu.ts';
 export * from './ops/cross-entropy.ts';
 export * from './ops/rotary.ts';
 export * from './ops/causal-attention.ts';
+export * from './ops/adamw.ts';

@@ -38,7 +38,8 @@ export class WasmCall {
 
   /** The byte address of a tensor's data in wasm memory. */
   address(info: TensorInfo): number {
-    const entry = (this.backend as unknown as { dataIdMap: { get(id: object): { memoryOffset: number } } }).dataIdMap;
+    const entry = (this.backend as unknown as { dataIdMap: { get(id: object): { memoryOffset: number } } })
+      .dataIdMap;
     return entry.get(info.dataId).memoryOffset >>> 0;
   }
 

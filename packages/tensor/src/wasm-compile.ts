@@ -33,7 +33,12 @@ function flagSetter(): FlagSetter | undefined {
 /** Whether this engine may know how to use 256-bit vectors; `SPECTRA_WASM_REVECTORIZE=0` turns them off. */
 export function canRevectorize(): boolean {
   const node = (globalThis as { process?: NodeJS.Process }).process;
-  return relaxedSimd() && node?.arch === 'x64' && node.env?.SPECTRA_WASM_REVECTORIZE !== '0' && flagSetter() !== undefined;
+  return (
+    relaxedSimd() &&
+    node?.arch === 'x64' &&
+    node.env?.SPECTRA_WASM_REVECTORIZE !== '0' &&
+    flagSetter() !== undefined
+  );
 }
 
 /** Compiles the build that this engine can run. On Node ≥ 24 at once with the optimising compiler: no slow start. */

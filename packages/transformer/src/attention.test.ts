@@ -74,11 +74,10 @@ async function compare(options: Case): Promise<void> {
     const [b, i] = [Math.floor(t / S), t % S];
     return Array.from({ length: heads }, (_, h) => {
       const shared = Math.floor(h / (heads / keyValueHeads));
-      const seen = Array.from({ length: i + 1 }, (_, j) => j).filter(
-        j =>
-          (window === undefined || j > i - window) &&
-          (documents === undefined || documents[b]![j] === documents[b]![i]),
-      );
+      const visible = (j: number): boolean =>
+        (window === undefined || j > i - window) &&
+        (documents === undefined || (documents[b]![i]! >= 0 && documents[b]![j] === documents[b]![i]));
+      const seen = Array.from({ length: i + 1 }, (_, j) => j).filter(visible);
       const query = turned(head(row, h), i);
       const scores = seen.map(j => {
         const key = turned(head(k[b * S + j]!, shared), j);

@@ -1,9 +1,10 @@
 /** Makes the parts of a decoder, each parameter under the name that Hugging Face's Llama gives it. */
 import { Experts, MoeLayer, SharedExpert } from '@spectra/moe-layer';
+import type { Router } from '@spectra/routing';
 import type { Parameter } from '@spectra/tensor';
 import { Attention } from './attention.ts';
 import type { ModelConfig } from './config.ts';
-import { RouterFactory } from './create-router.ts';
+import { createRouters } from './create-routers.ts';
 import { DecoderLayer } from './decoder-layer.ts';
 import type { Initializer } from './initializer.ts';
 import { Mlp } from './mlp.ts';
@@ -23,18 +24,19 @@ export interface DecoderParts {
 
 export function buildDecoder(config: ModelConfig, init: Initializer): DecoderParts {
   const { vocab_size: vocabulary, hidden_size: hidden, rms_norm_eps: epsilon, initializer } = config;
-  const routers = config.moe === undefined ? undefined : new RouterFactory(config, config.moe, init.rng);
+  const { moe } = config;
+  const routers = moe === undefined ? [] : createRouters(config, moe, init.rng);
   const layers = Array.from({ length: config.num_hidden_layers }, (_, index) => {
     const prefix = `model.layers.${index}.`;
-    const { moe } = config;
+    const router = routers[index - (moe?.first_dense_layers ?? 0)];
     return new DecoderLayer({
       inputNorm: new RmsNorm(init, `${prefix}input_layernorm`, hidden, epsilon),
       attention: new Attention(init, `${prefix}self_attn.`, config),
       postAttentionNorm: new RmsNorm(init, `${prefix}post_attention_layernorm`, hidden, epsilon),
       feedForward:
-        moe === undefined || routers === undefined || index < moe.first_dense_layers
+        moe === undefined || router === undefined
           ? new Mlp(init, `${prefix}mlp.`, config)
-          : buildMoe(config, moe, index, routers, init),
+          : buildMoe(config, moe, router, `${prefix}mlp.`, init),
     });
   });
   return {
@@ -58,26 +60,16 @@ export function buildDecoder(config: ModelConfig, init: Initializer): DecoderPar
 function buildMoe(
   config: ModelConfig,
   moe: MoeConfig,
-  index: number,
-  routers: RouterFactory,
+  router: Router,
+  prefix: string,
   init: Initializer,
 ): MoeLayer {
-  const prefix = `model.layers.${index}.mlp.`;
-  const { hidden_size: hidden } = config;
-  const {
-    intermediate_size: intermediate,
-    experts,
-    shared_experts: sharedCount,
-    scale,
-    initializer_std: std,
-  } = moe;
-  const drawn = { prefix, hidden, std, rng: init.rng };
+  const { intermediate_size: intermediate, experts, shared_experts: shared, scale } = moe;
+  const drawn = { prefix, hidden: config.hidden_size, std: moe.initializer_std, rng: init.rng };
   return new MoeLayer({
-    router: routers.router(index),
+    router,
     experts: new Experts({ ...drawn, experts, intermediate }),
-    ...(sharedCount === 0
-      ? {}
-      : { shared: new SharedExpert({ ...drawn, intermediate: intermediate * sharedCount }) }),
+    ...(shared === 0 ? {} : { shared: new SharedExpert({ ...drawn, intermediate: intermediate * shared }) }),
     scale,
   });
 }

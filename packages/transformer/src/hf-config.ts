@@ -96,7 +96,7 @@ function ropeScaling(rope: Json, file: Json, where: string): Json | undefined {
  * a `spectra` as its configuration, every default spelled out.
  */
 export function toHfConfig(config: ModelConfig): Json {
-  if (config.model_type === 'spectra') return { architectures: ['SpectraForCausalLM'], ...config };
+  if (config.model_type === 'spectra') return { ...config };
   const { heads, keyValueHeads, headDim } = attentionShape(config);
   return {
     architectures: ['LlamaForCausalLM'],

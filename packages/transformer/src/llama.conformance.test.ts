@@ -7,7 +7,6 @@ import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { fromHfConfig, generate, loadModel } from './node.ts';
 
-
 const ROOT = process.env.SPECTRA_HF_FIXTURES ?? join(workspaceRoot(), 'fixtures', 'hf');
 const FOLDERS = ['llama', 'smollm2'].map(name => join(ROOT, name)).filter(folder => existsSync(folder));
 

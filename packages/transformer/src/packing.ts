@@ -1,8 +1,8 @@
 /**
  * Several documents in one row, padding, and where each token stands in its own document.
  *
- * One integer per token says it all: its document, −1 for padding. A token attends to the earlier tokens of its
- * row with the same integer; padding so attends only to padding and no softmax row is ever empty.
+ * One integer per token says it all: its document, −1 for padding. A token attends to the earlier tokens of its row
+ * with the same integer; padding attends to nothing and nothing to padding.
  */
 import { checkShape } from '@spectra/tensor';
 import * as tf from '@tensorflow/tfjs-core';

@@ -1,7 +1,7 @@
 /** Evaluates a saved model on held-out text, as training does at its end. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { formatTable } from '@spectra/monitor';
+import { formatTable } from '@spectra/monitor/node';
 import { setBackend, SpectraError } from '@spectra/tensor';
 import { loadModel } from '@spectra/transformer/node';
 import { loadConfig } from '../config/load.ts';

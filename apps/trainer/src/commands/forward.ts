@@ -57,7 +57,7 @@ export async function forwardCommand(path: string, options: ForwardOptions): Pro
     tensors['generated'] = tf.tensor2d(rows.map(row => [...row.tokens]), undefined, 'int32');
   }
   const specs: TensorSpec[] = Object.entries(tensors).map(([name, tensor]) => tensorSpec(name, tensor));
-  await writeSafetensors(options.out, specs);
+  await writeFileDurably(options.out, sink => writeSafetensors(sink, specs));
   for (const [name, tensor] of Object.entries(tensors)) console.log(`${name} [${tensor.shape.join(', ')}]`);
   tf.dispose(tensors);
 }

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { renderTokens } from '@spectra/monitor';
+import { renderTokens } from '@spectra/monitor/node';
 import { setBackend, SpectraError } from '@spectra/tensor';
 import { loadModel } from '@spectra/transformer/node';
 import { loadConfig } from '../config/load.ts';

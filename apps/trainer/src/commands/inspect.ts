@@ -1,7 +1,7 @@
 /** What a model is made of, without running it. */
 import { setBackend } from '@spectra/tensor';
 import { loadModel } from '@spectra/transformer/node';
-import { formatTable } from '@spectra/monitor';
+import { formatTable } from '@spectra/monitor/node';
 import { formatBytes, formatCount } from '../run/format.ts';
 import { resolveModelPath } from '../run/model-path.ts';
 

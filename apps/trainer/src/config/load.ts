@@ -71,7 +71,6 @@ function describeIssue(issue: z.core.$ZodIssue): string[] {
       return `unknown key ${[...issue.path, key].join('.')}${near === undefined ? '' : ` (did you mean ${near}?)`}`;
     });
   }
-  if (issue.code === 'invalid_union') return [`${path}: ${issue.note ?? 'no alternative fits'}`];
   return [`${path || 'the file'}: ${issue.message}`];
 }
 

@@ -1,5 +1,5 @@
 /** The rows of metrics.jsonl; names as in Hugging Face's Trainer where it has them. */
-import { loadMetrics, reportScalars } from '@spectra/monitor';
+import { loadMetrics, type RoutingReport, reportScalars } from '@spectra/monitor';
 import type { Evaluation } from '../evaluation/evaluate.ts';
 import type { StepResult } from '../training/trainer.ts';
 
@@ -48,10 +48,19 @@ export function evaluationMetrics(evaluation: Evaluation): Record<string, number
     ...prefixed('causal/', causal.routing),
     ...prefixed('training_rule/', training.routing),
     ...(agreement === undefined ? {} : { 'eval/rule_agreement': agreement }),
+    ...causalShares(causal.routing),
   };
 }
 
-function prefixed(prefix: string, report: Parameters<typeof reportScalars>[0] | undefined): Record<string, number> {
+function prefixed(prefix: string, report: RoutingReport | undefined): Record<string, number> {
   if (report === undefined) return {};
   return Object.fromEntries(Object.entries(reportScalars(report)).map(([name, value]) => [prefix + name, value]));
+}
+
+/** Share of the slots that each expert served, by layer, for the plot of usage over training. */
+function causalShares(report: RoutingReport | undefined): Record<string, number> {
+  return Object.fromEntries((report?.layers ?? []).flatMap(({ layer, loadByExpert }) => {
+    const total = loadByExpert.reduce((a, b) => a + b, 0);
+    return loadByExpert.map((load, e) => [`layer_${layer}/causal_share_${e}`, load / total]);
+  }));
 }

@@ -47,7 +47,7 @@ export async function runTraining(config: TrainerConfig, options: RunOptions): P
   const from = trainer.step;
   const sink = teeSink([
     new JsonlSink(folder.metrics, { resumeAfter: from }),
-    new TensorBoardSink(dirname(folder.metrics), from === 0 ? {} : { purgeStep: from + 1 }),
+    new TensorBoardSink(dirname(folder.metrics), from === 0 ? {} : { resumeAfter: from }),
   ]);
   const loop = new Loop({ config, trainer, data, folder, sink, progress }, state?.train_seconds ?? 0);
   try {

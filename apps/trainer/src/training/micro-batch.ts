@@ -72,7 +72,7 @@ export async function runMicroBatch(
   }, model.parameters());
   value.dispose();
   const shapes = Object.fromEntries(Object.entries(kept).map(([name, tensor]) => [name, tensor.shape]));
-  const host: Host = await readTensors(kept);
+  const host = await readTensors(kept);
   tf.dispose(kept);
   return {
     grads,
@@ -107,7 +107,7 @@ export function maskOf(tokens: TokenArrays): Float32Array {
   return Float32Array.from(tokens.documents, d => (d < 0 ? 0 : 1));
 }
 
-type Host = Readonly<Record<string, Float32Array | Int32Array>>;
+type Host = Awaited<ReturnType<typeof readTensors>>;
 
 function layerResult(host: Host, shapes: Record<string, number[]>, layer: number): LayerResult {
   const under = (folder: string): [string, string][] =>

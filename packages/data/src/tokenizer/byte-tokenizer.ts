@@ -7,7 +7,7 @@ export interface ByteTokenizerOptions {
   readonly documentEnd?: boolean;
 }
 
-/** 256 tokens, or 257 with `documentEnd`. */
+/** 256 tokens, or 257 with `documentEnd`; the end mark has no text. */
 export function byteTokenizer(options: ByteTokenizerOptions = {}): Tokenizer {
   const eos = options.documentEnd ? 256 : undefined;
   const vocabSize = eos === undefined ? 256 : 257;

@@ -60,10 +60,13 @@ export function jsonTokenizer(
     idOf: token => ids.get(token),
     encode: text => (text === '' ? [] : inner.encode(text, { add_special_tokens: false }).ids),
     // the library throws on an empty list
-    decode: list =>
+    decode: (list, { skipSpecial = false } = {}) =>
       list.length === 0
         ? ''
-        : inner.decode(Array.from(list), { skip_special_tokens: true, clean_up_tokenization_spaces: false }),
+        : inner.decode(Array.from(list), {
+            skip_special_tokens: skipSpecial,
+            clean_up_tokenization_spaces: false,
+          }),
   };
 }
 

@@ -67,7 +67,9 @@ describe('jsonTokenizer', () => {
     expect(tokenizer.decode(tokenizer.encode('then naïve 😀\n\n1'))).toBe('then naïve 😀\n\n1');
     expect([tokenizer.vocabSize, tokenizer.eos]).toEqual([258, 257]);
     expect(encodeDocument(tokenizer, 'the')).toEqual([tokenizer.idOf('the'), 257]);
-    expect(tokenizer.decode([tokenizer.idOf('the')!, 257])).toBe('the');
+    expect(tokenizer.decode([tokenizer.idOf('the')!, 257])).toBe('the<|end|>');
+    expect(tokenizer.decode([tokenizer.idOf('the')!, 257], { skipSpecial: true })).toBe('the');
+    expect(tokenizer.encode('the<|end|>')).toEqual([tokenizer.idOf('the'), 257]);
   });
 
   it('takes nothing for nothing', () => {

@@ -9,8 +9,13 @@ export interface Tokenizer {
   readonly eos: number | undefined;
   /** The text's ids, nothing added before or after. */
   encode(text: string): number[];
-  /** The text of ids; special tokens give nothing, incomplete UTF-8 gives U+FFFD. */
-  decode(ids: ArrayLike<number>): string;
+  /** The text of ids; incomplete UTF-8 gives U+FFFD. */
+  decode(ids: ArrayLike<number>, options?: DecodeOptions): string;
+}
+
+export interface DecodeOptions {
+  /** Leaves out special tokens (end marks, chat markup), which are otherwise written as in the vocabulary. */
+  readonly skipSpecial?: boolean;
 }
 
 /** A document's ids: its text's and, if there is one, the end mark. */

@@ -27,19 +27,16 @@ const heatCell = (affinity: number | null): TableCell =>
 export function heatMap(layer: LayerReport): Html {
   const { domains, loadByExpert } = layer;
   if (domains === null) return new Html('');
-  const slots = loadByExpert.reduce((a, b) => a + b, 0);
   return table(
     [
       { name: 'expert' },
       ...domains.names.map(name => ({ name, title: `P(expert | ${name}) / P(expert)` })),
       { name: 'purity', title: 'Largest share of one domain among the expert’s slots' },
-      { name: 'usage', title: 'Share of the layer’s slots' },
     ],
-    loadByExpert.map((load, expert) => [
+    loadByExpert.map((_, expert) => [
       expert,
       ...domains.affinity[expert]!.map(heatCell),
       percent(domains.purity[expert]),
-      percent(load / slots),
     ]),
     { caption: `Layer ${layer.layer}` },
   );
@@ -47,13 +44,11 @@ export function heatMap(layer: LayerReport): Html {
 
 /** A share as percent. */
 export const percent = (share: number | null | undefined): TableCell =>
-  share === null || share === undefined
-    ? null
-    : { content: html`${(100 * share).toFixed(1)} %`, sort: share };
+  share === null || share === undefined ? null : { content: html`${(100 * share).toFixed(1)}%`, sort: share };
 
 /** The key to the shades. */
 export function heatKey(): Html {
   return html`<p class="heatkey" aria-hidden="true">${[1 / 3, 0.58, 1, 1.73, 3].map(
-    affinity => html`<span style="${shade(affinity)}">${affinity === 1 ? '1' : affinity.toFixed(1)}</span>`,
+    affinity => html`<span style="${shade(affinity)}">${Number(affinity.toFixed(2))}</span>`,
   )}<span class="heatkey-text">times as often as by chance</span></p>`;
 }

@@ -1,7 +1,8 @@
-/** A routing report as a table: a row per layer, the overall values below. */
-import type { LayerReport, OverallReport, RoutingReport } from '../layer-report.ts';
+/** Routing reports as tables: a row per layer and rule, the overall values below. */
+import type { LayerReport, OverallReport } from '../layer-report.ts';
 import { type Html, html } from './html.ts';
-import { table } from './tables.ts';
+import type { RuleMetrics } from './run-report.ts';
+import { type TableCell, table } from './tables.ts';
 
 interface Metric {
   readonly group: string;
@@ -123,14 +124,14 @@ const METRICS: readonly Metric[] = [
   },
   {
     group: ROUTES,
-    name: 'confid.',
+    name: 'confidence',
     title: 'Confidence, mean sum of squared gates; overall: mean',
     of: l => l.confidence,
     overall: o => o.confidence,
   },
   {
     group: ROUTES,
-    name: 'seq.',
+    name: 'sequential',
     title: 'Experts that neighbouring tokens share; overall: mean',
     of: l => l.sequentialOverlap,
     overall: o => o.sequentialOverlap,
@@ -152,30 +153,64 @@ const METRICS: readonly Metric[] = [
 ];
 
 /** Three decimals; what rounds to zero has no sign. */
-function decimals(value: number): Html {
+function rounded(value: number | null | undefined): TableCell {
+  if (value === null || value === undefined) return null;
   const text = value.toFixed(3);
-  return html`${Number(text) === 0 ? '0.000' : text.replace('-', '−')}`;
+  return { content: html`${Number(text) === 0 ? '0.000' : text.replace('-', '−')}`, sort: value };
 }
 
-const rounded = (value: number | null | undefined) =>
-  value === null || value === undefined ? null : { content: decimals(value), sort: value };
+/** Two tables keep the columns on one page; rules of one layer stand below each other, to be compared. */
+const TABLES: readonly (readonly string[])[] = [
+  [LOAD, ROUTES],
+  [DISTINCT, DOMAINS],
+];
 
-export function metricsTable(report: RoutingReport, caption: string, note?: string): Html {
-  const metrics = METRICS.filter(metric => report.layers.some(layer => metric.of(layer) !== null));
-  const groups = [{ name: '', span: 1 }];
-  for (const { group } of metrics) {
-    const last = groups.at(-1)!;
-    if (last.name === group) last.span++;
-    else groups.push({ name: group, span: 1 });
-  }
-  return table(
-    [{ name: 'layer' }, ...metrics],
-    report.layers.map(layer => [layer.layer, ...metrics.map(metric => rounded(metric.of(layer)))]),
-    {
-      caption,
-      groups,
-      ...(note === undefined ? {} : { note }),
-      footer: [['overall', ...metrics.map(metric => rounded(metric.overall?.(report.overall)))]],
-    },
+export function metricsTables(rules: readonly RuleMetrics[]): Html {
+  const layers = [...new Set(rules.flatMap(rule => rule.report.layers.map(l => l.layer)))].sort(
+    (a, b) => a - b,
   );
+  const named = rules.length > 1;
+  const row = (name: number | string, rule: RuleMetrics, cells: readonly TableCell[]): TableCell[] => [
+    name,
+    ...(named ? [rule.name] : []),
+    ...cells,
+  ];
+  const exists = (metric: Metric): boolean =>
+    rules.some(({ report }) => report.layers.some(layer => metric.of(layer) !== null));
+
+  return html`${TABLES.map(tableGroups => {
+    const metrics = METRICS.filter(metric => tableGroups.includes(metric.group) && exists(metric));
+    if (metrics.length === 0) return null;
+    const groups = tableGroups
+      .map(name => ({ name, span: metrics.filter(metric => metric.group === name).length }))
+      .filter(({ span }) => span > 0);
+    return table(
+      [{ name: 'layer' }, ...(named ? [{ name: 'rule' }] : []), ...metrics],
+      layers.flatMap(layer =>
+        rules.flatMap(rule => {
+          const found = rule.report.layers.find(l => l.layer === layer);
+          return found === undefined
+            ? []
+            : [
+                row(
+                  layer,
+                  rule,
+                  metrics.map(metric => rounded(metric.of(found))),
+                ),
+              ];
+        }),
+      ),
+      {
+        label: groups.map(({ name }) => name).join(', '),
+        groups: [{ name: '', span: named ? 2 : 1 }, ...groups],
+        footer: rules.map(rule =>
+          row(
+            'overall',
+            rule,
+            metrics.map(metric => rounded(metric.overall?.(rule.report.overall))),
+          ),
+        ),
+      },
+    );
+  })}`;
 }

@@ -7,7 +7,8 @@ import { colourOf, dashOf } from './palette.ts';
 import type { Curve, LoadHistory } from './run-report.ts';
 
 const LINE_POINTS = 400;
-const AREA_POINTS = 160;
+/** Points of all bands together, so that many experts do not make a huge page; at least 40 a band. */
+const AREA_POINTS = 1280;
 
 interface Size {
   readonly width: number;
@@ -45,8 +46,8 @@ function draw(options: Plot.PlotOptions, size: Size, label: string): Html {
   });
   svg.setAttribute('role', 'img');
   for (const style of svg.querySelectorAll('style')) style.remove();
-  // wide and narrow drawings of a page must not share ids; no chart here refers to any
-  return new Html(svg.outerHTML);
+  // a tenth of a pixel is enough, and a third of the size
+  return new Html(svg.outerHTML.replace(/(\.\d)\d+(?=[^"<>]*"[^<>]*>)/g, '$1'));
 }
 
 /** Both sizes; the page's style shows the one that fits. */
@@ -97,7 +98,7 @@ export function linePlot(series: readonly Series[], unit: string, label: string,
 /** Shares of the slots by expert, stacked to 1, with the expert's number where its band is high enough at the end. */
 export function loadPlot({ layer, steps, loads }: LoadHistory): Html {
   const experts = loads[0]?.length ?? 0;
-  const rows = evenly(steps.length, AREA_POINTS).flatMap(i => {
+  const rows = evenly(steps.length, Math.max(40, Math.floor(AREA_POINTS / experts))).flatMap(i => {
     const total = loads[i]!.reduce((a, b) => a + b, 0);
     let below = 0;
     return loads[i]!.map((load, expert) => {
@@ -124,7 +125,7 @@ export function loadPlot({ layer, steps, loads }: LoadHistory): Html {
             y2: 'to',
             fill: colourOf(expert),
             stroke: 'var(--surface)',
-            strokeWidth: 0.75,
+            strokeWidth: experts > 16 ? 0.25 : 0.75,
             title: () => `expert ${expert}`,
           },
         ),
@@ -141,16 +142,19 @@ export function loadPlot({ layer, steps, loads }: LoadHistory): Html {
   }));
 }
 
-/** A key to lines or bands: a drawn sample and a name each. */
+/** A key to lines or bands: a drawn sample and a name each, after what they are. */
 export function legend(
   entries: readonly { name: string; style: number; kind: 'line' | 'faint' | 'area' }[],
+  what?: string,
 ): Html {
-  return html`<ul class="legend">${entries.map(({ name, style, kind }) => {
-    const sample =
-      kind === 'area'
-        ? html`<rect width="14" height="12" rx="2" fill="${colourOf(style)}"/>`
-        : html`<path d="M0 6H26" stroke="${colourOf(style)}" stroke-width="${kind === 'faint' ? 1.5 : 2.5}"
+  return html`<ul class="legend">${what && html`<li class="what">${what}</li>`}${entries.map(
+    ({ name, style, kind }) => {
+      const sample =
+        kind === 'area'
+          ? html`<rect width="14" height="12" rx="2" fill="${colourOf(style)}"/>`
+          : html`<path d="M0 6H26" stroke="${colourOf(style)}" stroke-width="${kind === 'faint' ? 1.5 : 2.5}"
             stroke-dasharray="${kind === 'faint' ? 'none' : dashOf(style) || 'none'}"/>`;
-    return html`<li><svg width="${kind === 'area' ? 14 : 26}" height="12" aria-hidden="true">${sample}</svg>${name}</li>`;
-  })}</ul>`;
+      return html`<li><svg width="${kind === 'area' ? 14 : 26}" height="12" aria-hidden="true">${sample}</svg>${name}</li>`;
+    },
+  )}</ul>`;
 }

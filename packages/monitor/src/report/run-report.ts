@@ -5,6 +5,7 @@ import type { RoutingReport } from '../layer-report.ts';
 export interface SummaryCard {
   readonly name: string;
   readonly value: number | string | null;
+  readonly unit?: string;
   /** What the value is held against, as text, e.g. `< 0.1`. */
   readonly bound?: string;
   /** `info` (default) where there is no bound. */

@@ -3,10 +3,10 @@ import { formatCell } from '../terminal/format-table.ts';
 import { evenly } from './downsample.ts';
 import { heatKey, heatMap, percent } from './heat-map.ts';
 import { type Html, html } from './html.ts';
-import { metricsTable } from './metrics-table.ts';
+import { metricsTables } from './metrics-table.ts';
 import { legend, linePlot, loadPlot, type Series } from './plots.ts';
-import type { Curve, RunReport } from './run-report.ts';
-import { table } from './tables.ts';
+import type { Curve, ExpertKeywords, RunReport } from './run-report.ts';
+import { type TableCell, table } from './tables.ts';
 import { tokenView } from './token-view.ts';
 
 export interface Section {
@@ -23,13 +23,20 @@ const STATUS = {
 
 export function summaryCards({ summary = [] }: RunReport): Html | undefined {
   if (summary.length === 0) return undefined;
-  return html`<ul class="cards">${summary.map(({ name, value, bound, status = 'info', note }) => {
+  // four rows each, so that the parts of neighbouring cards line up
+  return html`<ul class="cards">${summary.map(({ name, value, unit, bound, status = 'info', note }) => {
     const { sign, text } = STATUS[status];
-    return html`<li class="card ${status}"><p class="name">${name}</p><p class="value">${formatCell(value, 3)}</p>
-<p class="bound">${text !== '' && html`<span class="status"><span aria-hidden="true">${sign}</span> ${text}</span>`}${bound}</p>
-${note && html`<p class="note">${note}</p>`}</li>`;
+    return html`<li class="card ${status}"><p class="name">${name}</p>
+<p class="value">${formatHeadline(value)}</p>
+<p class="bound">${unit} ${text !== '' && html`<span class="status"><span aria-hidden="true">${sign}</span> ${text}</span>`}${bound}</p>
+<p class="note">${note}</p></li>`;
   })}</ul>`;
 }
+
+const formatHeadline = (value: number | string | null): string =>
+  typeof value === 'number' && Number.isInteger(value)
+    ? value.toLocaleString('en-US')
+    : formatCell(value, 3).replace('-', '−');
 
 /** Some of the values behind lines, for readers and for those who cannot see the chart. */
 function valuesOf(curves: readonly Curve[]): Html {
@@ -66,7 +73,7 @@ function lossSection({ loss }: RunReport): Html | undefined {
 
 function metricsSection({ rules = [] }: RunReport): Html | undefined {
   if (rules.length === 0) return undefined;
-  return html`${rules.map(({ name, note, report }) => metricsTable(report, name, note))}
+  return html`${rules.map(({ name, note }) => note && html`<p class="note"><b>${name}</b>: ${note}</p>`)}${metricsTables(rules)}
 <p class="note">Headings explain themselves when pointed at, and sort. A dash is a value that does not exist.</p>`;
 }
 
@@ -78,7 +85,7 @@ function loadSection({ load = [] }: RunReport): Html | undefined {
     style: e,
     kind: 'area' as const,
   }));
-  return html`<p class="note">Share of each layer’s slots by expert; bands of equal height are balance.</p>${legend(names)}
+  return html`<p class="note">Share of each layer’s slots by expert; bands of equal height are balance.</p>${legend(names, 'expert')}
 <div class="pairs">${load.map(history => html`<figure><figcaption>Layer ${history.layer}</figcaption>${loadPlot(history)}</figure>`)}</div>
 <details><summary>Last shares as a table</summary>${table(
     [{ name: 'layer' }, ...names.map(({ name }) => ({ name: `expert ${name}` }))],
@@ -110,26 +117,26 @@ ${heatKey()}<div class="pairs">${rule.report.layers.map(heatMap)}</div>`;
 
 function keywordSection({ keywords = [] }: RunReport): Html | undefined {
   if (keywords.length === 0) return undefined;
-  const columns = [
-    { name: 'expert', of: (k: (typeof keywords)[number]) => k.expert },
-    { name: 'layer', of: (k: (typeof keywords)[number]) => k.layer },
-    { name: 'usage', of: (k: (typeof keywords)[number]) => percent(k.usage) },
-    { name: 'loss', of: (k: (typeof keywords)[number]) => k.loss },
-    { name: 'top domain', of: (k: (typeof keywords)[number]) => k.topDomain },
-    { name: 'purity', of: (k: (typeof keywords)[number]) => percent(k.purity) },
-  ].filter(({ of }) => keywords.some(k => of(k) != null));
+  const columns: { name: string; title?: string; of: (k: ExpertKeywords) => TableCell }[] = [
+    { name: 'expert', of: k => k.expert },
+    { name: 'layer', of: k => k.layer },
+    {
+      name: 'keywords',
+      title: 'Highest TF-IDF, an expert as a document',
+      of: ({ words }) => ({
+        content: html`<span class="words">${words.map(word => html`<span>${word}</span> `)}</span>`,
+        sort: words.join(' '),
+      }),
+    },
+    { name: 'top domain', of: k => k.topDomain },
+    { name: 'purity', title: 'Share of the top domain', of: k => percent(k.purity) },
+    { name: 'usage', title: 'Share of the layer’s slots', of: k => percent(k.usage) },
+    { name: 'loss', title: 'Mean loss of its tokens', of: k => k.loss },
+  ];
+  const present = columns.filter(({ of }) => keywords.some(k => of(k) != null));
   return table(
-    [
-      ...columns.map(({ name }) => ({ name })),
-      { name: 'keywords', title: 'Highest TF-IDF, an expert as a document' },
-    ],
-    keywords.map(k => [
-      ...columns.map(({ of }) => of(k)),
-      {
-        content: html`<span class="words">${k.words.map(word => html`<span>${word}</span> `)}</span>`,
-        sort: k.words.join(' '),
-      },
-    ]),
+    present,
+    keywords.map(k => present.map(({ of }) => of(k))),
   );
 }
 

@@ -23,16 +23,17 @@ p{margin:0 0 12px}
 .note,small{color:var(--muted);font-size:.88rem}
 a{color:var(--accent)}
 nav{margin:22px 0 0}
-nav ul{list-style:none;display:flex;flex-wrap:wrap;gap:4px 18px;margin:0;padding:0;font-size:.9rem}
-nav a{text-decoration:none;display:inline-block;padding:3px 0}nav a:hover{text-decoration:underline}
+nav ul{list-style:none;display:flex;flex-wrap:wrap;gap:0 18px;margin:0;padding:0;font-size:.9rem}
+nav a{text-decoration:none;display:inline-block;padding:2px 0}nav a:hover{text-decoration:underline}
 section,.cards{margin:26px 0}
 section{background:var(--surface);border:1px solid var(--line);border-radius:12px;padding:24px;scroll-margin-top:12px}
-.cards{list-style:none;padding:0;display:grid;gap:14px;grid-template-columns:repeat(auto-fit,minmax(172px,1fr))}
-.card{background:var(--surface);border:1px solid var(--line);border-radius:12px;padding:16px 18px}
+.cards{list-style:none;padding:0;display:grid;gap:14px;grid-template-columns:repeat(auto-fit,minmax(168px,1fr))}
+.card{background:var(--surface);border:1px solid var(--line);border-radius:12px;padding:16px 18px;
+display:grid;grid-row:span 4;grid-template-rows:subgrid;row-gap:2px;align-items:start}
 .card p{margin:0}.card .name{color:var(--muted);font-size:.88rem}
 .card .value{font-size:1.75rem;font-weight:650;line-height:1.3;letter-spacing:-.02em;font-variant-numeric:tabular-nums;overflow-wrap:anywhere}
-.card .bound{font-size:.88rem;color:var(--muted);min-height:1.5em}
-.card .note{font-size:.8rem;margin-top:6px}
+.card .bound{font-size:.88rem;color:var(--muted)}
+.card .note{font-size:.8rem}
 .status{font-weight:650;margin-right:.6em}
 .met .status{color:var(--met)}.missed .status{color:var(--missed)}
 .missed{border-color:color-mix(in oklab,var(--missed) 55%,var(--line))}
@@ -43,13 +44,16 @@ figure{margin:0}figcaption{font-weight:600;font-size:.92rem;margin-bottom:4px}
 .pairs{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr));gap:24px 32px}
 .pairs>*{min-width:0}
 .legend{list-style:none;margin:0 0 12px;padding:0;display:flex;flex-wrap:wrap;gap:2px 16px;font-size:.86rem}
-.legend li{display:flex;align-items:center;gap:6px}
+.legend .what{color:var(--muted)}.legend li{display:flex;align-items:center;gap:6px}
 details{margin-top:14px}summary{cursor:pointer;color:var(--accent);font-size:.9rem;width:fit-content}
 details[open] summary{margin-bottom:10px}
-.scroll{overflow-x:auto;margin:0 0 16px;max-width:100%}
+.scroll{overflow-x:auto;margin:0 0 18px;max-width:100%;
+background:linear-gradient(to left,var(--surface) 24px,transparent) right/44px 100% no-repeat local,
+linear-gradient(to left,color-mix(in oklab,var(--text) 14%,transparent),transparent) right/14px 100% no-repeat scroll}
+section>:last-child,section>:last-child>.scroll:last-child,details>:last-child{margin-bottom:0}
 .scroll:focus-visible,button:focus-visible,summary:focus-visible,a:focus-visible{outline:2px solid var(--accent);outline-offset:2px}
 table{border-collapse:separate;border-spacing:0;font-size:.84rem;font-variant-numeric:tabular-nums;min-width:100%}
-caption{text-align:left;font-weight:600;font-size:.95rem;padding:0 0 8px}caption small{display:block;font-weight:400}
+caption{text-align:left;font-weight:600;font-size:.95rem;padding:0 0 8px}
 th,td{padding:5px 7px;text-align:left;border-bottom:1px solid var(--line);white-space:nowrap}
 .n{text-align:right}
 thead th{color:var(--muted);font-weight:600;vertical-align:bottom}
@@ -64,7 +68,8 @@ th button:hover{color:var(--text);text-decoration:underline}
 th[aria-sort]{color:var(--text)}
 th[aria-sort=ascending] button::after{content:" ↑"}th[aria-sort=descending] button::after{content:" ↓"}
 td:has(.heat){padding:1px}
-.heat{display:block;padding:4px 8px;border-radius:4px;min-width:52px}
+.heat{display:block;padding:4px 7px;border-radius:4px;min-width:44px}
+table:has(.heat) :is(th,td){padding-left:5px;padding-right:5px}table:has(.heat) td:has(.heat){padding:1px}
 .heatkey{display:flex;align-items:center;gap:2px;font-size:.82rem;font-variant-numeric:tabular-nums}
 .heatkey span{padding:2px 10px;border-radius:4px}.heatkey .heatkey-text{color:var(--muted)}
 .words{display:block;white-space:normal;min-width:230px}
@@ -75,6 +80,7 @@ td:has(.heat){padding:1px}
 .tabs button,.experts button{font:inherit;font-size:.86rem;color:inherit;background:var(--surface);border:1px solid var(--line);
 border-radius:7px;padding:4px 12px;cursor:pointer;min-height:32px}
 .tabs button[aria-pressed=true]{background:var(--text);color:var(--surface);border-color:var(--text)}
+.sample:has(.tabs:not([hidden])) .label{display:none}
 .experts .label{font-size:.86rem;font-weight:600;margin-right:6px}
 .experts button{background:color-mix(in oklab,var(--e) 40%,var(--surface));border-color:transparent;min-width:38px}
 .experts button[aria-pressed=true]{border-color:var(--text);box-shadow:inset 0 0 0 1px var(--text)}
@@ -99,7 +105,7 @@ main,header,footer{padding-left:14px;padding-right:14px}header{padding-top:26px}
 section{padding:18px 14px;border-radius:10px;margin:16px 0}
 .cards{grid-template-columns:1fr 1fr;gap:10px}.card{padding:12px 14px}.card .value{font-size:1.4rem}
 .wide{display:none}.narrow{display:block}
-.words{min-width:210px}
+.words{min-width:210px}td:nth-child(2):not(.n){white-space:normal;min-width:6.5em}
 .tabs button,.experts button{min-height:40px}
 }
 @media print{body{background:none}section,.card{break-inside:avoid}nav,.route{display:none}}`;

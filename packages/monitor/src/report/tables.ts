@@ -17,7 +17,8 @@ export type TableCell =
 
 export interface TableOptions {
   readonly caption?: string;
-  readonly note?: string;
+  /** Accessible name where there is no caption. */
+  readonly label?: string;
   /** Rows that stay below when sorted. */
   readonly footer?: readonly (readonly TableCell[])[];
   /** Headings above spans of columns, in order. */
@@ -30,10 +31,21 @@ const isObject = (cell: TableCell): cell is { readonly content: Html; readonly s
 const isNumeric = (cell: TableCell): boolean =>
   cell === null || cell === undefined || typeof (isObject(cell) ? cell.sort : cell) === 'number';
 
-function formatted(cell: TableCell): Html {
+/** Decimals that give the column's largest number three or four digits; none where all are integers. */
+function decimalsOf(cells: readonly TableCell[]): number {
+  const numbers = cells.filter(cell => typeof cell === 'number').filter(Number.isFinite);
+  if (numbers.every(Number.isInteger)) return 0;
+  const largest = Math.max(...numbers.map(Math.abs));
+  return largest >= 1000 ? 0 : largest >= 100 ? 1 : largest >= 10 ? 2 : 3;
+}
+
+/** One format per column; numbers too small for its decimals get three significant digits instead. */
+function formatted(cell: TableCell, decimals: number): Html {
   if (isObject(cell)) return cell.content;
   if (typeof cell !== 'number') return html`${cell ?? '–'}`;
-  return html`${formatCell(Math.abs(cell) < 1e-9 ? 0 : cell, 3).replace('-', '−')}`;
+  const tiny = cell !== 0 && Math.abs(cell) < 10 ** -decimals;
+  const text = Number.isFinite(cell) && !tiny ? cell.toFixed(decimals) : formatCell(cell, 3);
+  return html`${text.replace('-', '−')}`;
 }
 
 /** The first column heads the rows and stays in view; numbers are right-aligned. */
@@ -42,20 +54,21 @@ export function table(
   rows: readonly (readonly TableCell[])[],
   options: TableOptions = {},
 ): Html {
-  const { caption, note, footer = [], groups } = options;
+  const { caption, label, footer = [], groups } = options;
   const numeric = columns.map((_, c) => rows.every(row => isNumeric(row[c])));
+  const decimals = columns.map((_, c) => decimalsOf([...rows, ...footer].map(row => row[c])));
   const cells = (row: readonly TableCell[]): Html[] =>
     columns.map((_, c) => {
       const cell = row[c];
       const sort = isObject(cell) ? cell.sort : (cell ?? '');
       const kind = numeric[c] ? 'n' : '';
       return c === 0
-        ? html`<th scope="row" class="${kind}" data-v="${sort}">${formatted(cell)}</th>`
-        : html`<td class="${kind}" data-v="${sort}">${formatted(cell)}</td>`;
+        ? html`<th scope="row" class="${kind}" data-v="${sort}">${formatted(cell, decimals[c]!)}</th>`
+        : html`<td class="${kind}" data-v="${sort}">${formatted(cell, decimals[c]!)}</td>`;
     });
   const sortable = rows.length > 1;
-  return html`<div class="scroll" tabindex="0" role="region" aria-label="${caption ?? columns.map(c => c.name).join(', ')}">
-<table class="${sortable ? 'sortable' : ''}">${caption && html`<caption>${caption}${note && html`<small>${note}</small>`}</caption>`}
+  return html`<div class="scroll" tabindex="0" role="region" aria-label="${caption ?? label ?? columns.map(c => c.name).join(', ')}">
+<table class="${sortable ? 'sortable' : ''}">${caption && html`<caption>${caption}</caption>`}
 <thead>${groups && html`<tr class="groups">${groups.map(g => html`<th colspan="${g.span}" scope="colgroup">${g.name}</th>`)}</tr>`}
 <tr>${columns.map(
     ({ name, title }, c) =>

@@ -5,11 +5,14 @@ import * as tf from '@tensorflow/tfjs-core';
 /** Potential of a closed expert: exp of it is 0, and unlike −∞ it never makes a NaN. */
 export const CLOSED = -1e30;
 
-export interface SinkhornInputs {
+export interface ProblemInputs {
   readonly [name: string]: Tensor | undefined;
   readonly cost: Tensor2D;
   readonly mask: Tensor | undefined;
   readonly columnMass: Tensor | undefined;
+}
+
+export interface SinkhornInputs extends ProblemInputs {
   readonly start: Tensor | undefined;
 }
 
@@ -38,21 +41,21 @@ export interface Problem {
   readonly b: Tensor3D;
 }
 
-export function problemOf(inputs: SinkhornInputs, { epsilon, groups: m }: SinkhornAttrs): Problem {
+export function problemOf(inputs: ProblemInputs, { epsilon, groups: m }: SinkhornAttrs): Problem {
   const [N, E] = inputs.cost.shape;
   const w = E / m;
   const isLive = inputs.mask === undefined ? undefined : tf.reshape(tf.greater(inputs.mask, 0), [N, 1, 1]);
-  const live: Tensor3D = isLive === undefined ? tf.ones([N, 1, 1]) : tf.cast(isLive, 'float32');
+  const live = (isLive === undefined ? tf.ones([N, 1, 1]) : tf.cast(isLive, 'float32')) as Tensor3D;
   const tokens = tf.sum(live);
-  const mass: Tensor3D =
-    inputs.columnMass === undefined ? tf.ones([1, m, w]) : tf.reshape(inputs.columnMass, [1, m, w]);
-  const open: Tensor3D = tf.greater(mass, 0);
+  const given = inputs.columnMass;
+  const mass = (given === undefined ? tf.ones([1, m, w]) : tf.reshape(given, [1, m, w])) as Tensor3D;
+  const open = tf.greater(mass, 0) as Tensor3D;
   const b: Tensor3D = tf.mul(tf.div(mass, tf.sum(mass, 2, true)), tokens);
   const read: Tensor3D = tf.reshape(inputs.cost, [N, m, w]);
   const cost: Tensor3D = isLive === undefined ? read : tf.where(isLive, read, tf.zerosLike(read)); // padding may hold NaN
-  const lowest: Tensor3D = tf.min(tf.where(open, cost, tf.fill([1, 1, 1], -CLOSED)), 2, true);
-  const x: Tensor3D = tf.where(open, tf.div(tf.sub(lowest, cost), epsilon), tf.fill([1, 1, 1], CLOSED));
-  return { x, shift: tf.div(lowest, epsilon), live, tokens, open, b };
+  const lowest = tf.min(tf.where(open, cost, tf.fill([1, 1, 1], -CLOSED)), 2, true) as Tensor3D;
+  const x = tf.where(open, tf.div(tf.sub(lowest, cost), epsilon), tf.fill([1, 1, 1], CLOSED)) as Tensor3D;
+  return { x, shift: tf.div(lowest, epsilon) as Tensor3D, live, tokens, open, b };
 }
 
 /** log Σ exp over one axis (kept) that is exact for any finite input. */

@@ -8,11 +8,10 @@
  */
 import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
-import type { SinkhornAttrs, SinkhornInputs } from './problem.ts';
+import type { ProblemInputs, SinkhornAttrs } from './problem.ts';
 import { columnLogSum, logSumExp, problemOf, readable } from './problem.ts';
 
-export interface GradientInputs extends Omit<SinkhornInputs, 'start'> {
-  readonly [name: string]: Tensor | undefined;
+export interface GradientInputs extends ProblemInputs {
   readonly plan: Tensor2D;
   readonly history: Tensor2D;
   readonly steps: Tensor;
@@ -25,8 +24,8 @@ export function gradientReference(inputs: GradientInputs, attrs: SinkhornAttrs):
   const { cost, plan, history, steps, cotangent } = inputs;
   const [N, E] = cost.shape;
   const { groups: m, epsilon, tolerance } = attrs;
-  const shape = [N, m, E / m];
-  const problem = problemOf({ ...inputs, start: undefined }, attrs);
+  const shape: [number, number, number] = [N, m, E / m];
+  const problem = problemOf(inputs, attrs);
   const { x, live } = problem;
   const potential = (i: number) => tf.reshape(tf.slice(history, [i, 0], [1, E]), [1, m, E / m]);
 

@@ -24,8 +24,9 @@ export const wasm: BackendProvider = {
   async start(options) {
     const module = await load();
     if (backendInstance('wasm') === undefined) configure(module, options);
-    registerWasmKernels();
     await startRegistered('wasm', 2);
+    // after the start, which sets up the stock kernels: some call each other behind the registry
+    registerWasmKernels();
   },
 };
 

@@ -1,29 +1,33 @@
 /** Rows by index and their sums by segment: each is the other's gradient. */
 import type { Tensor, Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
-import { defineOp } from '../define-op.ts';
-import { checkShape } from '../errors.ts';
+import { defineOp, type Op } from '../define-op.ts';
+import { checkShape, SpectraError } from '../errors.ts';
+import { tensorKernels } from '../kernels/wasm/module.ts';
 import { segmentSumProgram } from '../kernels/webgpu/segment-sum.ts';
 
-const gatherOp = defineOp<{ x: Tensor; indices: Tensor }, object>({
+const gatherOp: Op<{ x: Tensor; indices: Tensor }, object> = defineOp({
   name: 'GatherRows',
   reference: ({ x, indices }) => {
     if (x.shape[0] === 0 || indices.size === 0) return [tf.zeros([indices.size, x.shape[1]!])];
-    const live = indices.greaterEqual(0).cast('float32').expandDims(1);
-    return [tf.gather(x, indices.maximum(tf.scalar(0, 'int32')) as Tensor1D).mul(live)];
+    const found = tf.gather(x, tf.maximum(indices, tf.scalar(0, 'int32')) as Tensor1D);
+    // selected, not multiplied by 0: the row that −1 was sent to may hold a NaN
+    const live = tf.broadcastTo(tf.expandDims(tf.greaterEqual(indices, 0), 1), found.shape);
+    return [tf.where(live, found, tf.zerosLike(found))];
   },
   kernels: {
     wasm: ({ x, indices }, _, call) => {
-      const [width, count] = [x.shape[1]!, indices.shape[0]!];
+      const [rows, width] = x.shape as [number, number];
+      const count = indices.shape[0]!;
       const out = call.output([count, width]);
-      const ids = call.ints(call.address(indices), count);
-      const from = call.floats(call.address(x), x.shape[0]! * width);
-      const to = call.floats(call.address(out), count * width);
-      for (let i = 0; i < count; i++) {
-        const row = ids[i]!;
-        if (row < 0) to.fill(0, i * width, (i + 1) * width);
-        else to.set(from.subarray(row * width, (row + 1) * width), i * width);
-      }
+      tensorKernels(call.backend).gatherRows(
+        call.address(x),
+        call.address(indices),
+        call.address(out),
+        rows,
+        count,
+        width,
+      );
       return [out];
     },
   },
@@ -32,48 +36,87 @@ const gatherOp = defineOp<{ x: Tensor; indices: Tensor }, object>({
   }),
 });
 
-const segmentOp = defineOp<{ x: Tensor; ids: Tensor }, { readonly segments: number }>({
+const segmentOp: Op<{ x: Tensor; ids: Tensor }, { readonly segments: number }> = defineOp({
   name: 'SegmentSum',
   reference: ({ x, ids }, { segments }) => {
-    const hot = tf.oneHot(ids as Tensor1D, segments).cast('float32') as Tensor2D;
-    return [x.shape[0] === 0 ? tf.zeros([segments, x.shape[1]!]) : tf.matMul(hot, x as Tensor2D, true, false)];
+    const width = x.shape[1]!;
+    if (x.size === 0 || segments === 0) return [tf.zeros([segments, width])];
+    // TensorFlow has the op, and drops negative ids as we do; webgpu has the kernel below
+    if (tf.getBackend() === 'tensorflow') return [tf.unsortedSegmentSum(x, ids as Tensor1D, segments)];
+    return [
+      tf.tensor2d(sumOnHost(x.dataSync() as Float32Array, ids.dataSync() as Int32Array, segments, width), [
+        segments,
+        width,
+      ]),
+    ];
   },
   kernels: {
     wasm: ({ x, ids }, { segments }, call) => {
-      const [count, width] = [x.shape[0]!, x.shape[1]!];
+      const [rows, width] = x.shape as [number, number];
       const out = call.output([segments, width]);
-      const segment = call.ints(call.address(ids), count);
-      const from = call.floats(call.address(x), count * width);
-      const to = call.floats(call.address(out), segments * width).fill(0);
-      for (let i = 0; i < count; i++) {
-        if (segment[i]! < 0) continue;
-        const [source, target] = [i * width, segment[i]! * width];
-        for (let c = 0; c < width; c++) to[target + c]! += from[source + c]!;
-      }
+      tensorKernels(call.backend).segmentSum(
+        call.address(x),
+        call.address(ids),
+        call.address(out),
+        rows,
+        segments,
+        width,
+      );
       return [out];
     },
-    webgpu: ({ x, ids }, { segments }, backend) => [
-      backend.runWebGPUProgram(segmentSumProgram(x, segments), [x, ids], 'float32'),
-    ],
+    webgpu: ({ x, ids }, { segments }, backend) =>
+      segments === 0 || x.shape.includes(0)
+        ? undefined
+        : [backend.runWebGPUProgram(segmentSumProgram(x, segments), [x, ids], 'float32')],
   },
   gradient: ({ dys: [dy], inputs: { ids } }) => ({ x: gatherOp({ x: dy!, indices: ids }, {})[0]! }),
 });
 
+function sumOnHost(x: Float32Array, ids: Int32Array, segments: number, width: number): Float32Array {
+  const out = new Float32Array(segments * width);
+  ids.forEach((id, row) => {
+    if (id < 0 || id >= segments) return;
+    for (let i = 0; i < width; i++) out[id * width + i]! += x[row * width + i]!;
+  });
+  return out;
+}
+
 /**
  * x [M,H] float32, indices [N] int32 in [−1, M) → [N,H]: row indices[i] of x, a row of zeros for −1. Differentiable
- * in x. The caller owns the result.
+ * in x (the gradient is `segmentSum`, so an embedding used by many tokens sums theirs). The caller owns the result.
+ *
+ * @throws SHAPE for another rank or dtype
  */
 export function gatherRows(x: Tensor2D, indices: Tensor1D): Tensor2D {
-  checkShape(indices.shape, [-1], 'gatherRows indices');
+  checkRows(x, 'gatherRows x');
+  checkIndices(indices, -1, 'gatherRows indices');
   return gatherOp({ x, indices }, {})[0] as Tensor2D;
 }
 
 /**
- * x [N,H] float32, ids [N] int32 in [−1, segments) → [segments,H]: the sum of the rows of each id, in the order of the
- * rows on every backend but tensorflow and cpu, which add in the order of a matrix product; rows of id −1 are left
- * out. Deterministic. Differentiable in x. The caller owns the result.
+ * x [N,H] float32, ids [N] int32 in [−1, segments) → [segments,H]: the sum of the rows of each id, rows of id −1 left
+ * out, segments without rows zero. Added in row order, so reproducible, except where TensorFlow itself adds on a GPU.
+ * Differentiable in x. The caller owns the result.
+ *
+ * @throws SHAPE for another rank or dtype, or ids of another length
  */
 export function segmentSum(x: Tensor2D, ids: Tensor1D, segments: number): Tensor2D {
-  checkShape(ids.shape, [x.shape[0]], 'segmentSum ids');
+  checkRows(x, 'segmentSum x');
+  checkIndices(ids, x.shape[0], 'segmentSum ids');
   return segmentOp({ x, ids }, { segments })[0] as Tensor2D;
+}
+
+function checkRows(x: Tensor, where: string): void {
+  checkShape(x.shape, [-1, -1], where);
+  checkDtype(x, 'float32', where);
+}
+
+function checkIndices(indices: Tensor, count: number, where: string): void {
+  checkShape(indices.shape, [count], where);
+  checkDtype(indices, 'int32', where);
+}
+
+function checkDtype(x: Tensor, dtype: 'float32' | 'int32', where: string): void {
+  if (x.dtype !== dtype)
+    throw new SpectraError('SHAPE', { message: `needs ${dtype}, got ${x.dtype}.`, where });
 }

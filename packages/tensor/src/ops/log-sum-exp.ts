@@ -36,8 +36,15 @@ function reducedShape(x: Tensor, axis: number): number[] {
  */
 export function logSumExp(x: Tensor, axis = -1): Tensor {
   if (x.rank === 0 || x.dtype !== 'float32') {
-    throw new SpectraError('SHAPE', { message: `needs float32 of rank ≥ 1, got ${x.dtype} of rank ${x.rank}.`, where: 'logSumExp' });
+    throw new SpectraError('SHAPE', {
+      message: `needs float32 of rank ≥ 1, got ${x.dtype} of rank ${x.rank}.`,
+      where: 'logSumExp',
+    });
   }
-  checkValue(Number.isInteger(axis) && axis >= -x.rank && axis < x.rank, `there is no axis ${axis}.`, 'logSumExp');
+  checkValue(
+    Number.isInteger(axis) && axis >= -x.rank && axis < x.rank,
+    `there is no axis ${axis}.`,
+    'logSumExp',
+  );
   return op({ x }, { axis: util.parseAxisParam(axis, x.shape)[0]! })[0]!;
 }

@@ -33,7 +33,10 @@ function inverseLength(x: Tensor): Tensor {
  */
 export function normalise<T extends Tensor>(x: T): T {
   if (x.rank === 0 || x.dtype !== 'float32') {
-    throw new SpectraError('SHAPE', { message: `needs float32 vectors, got ${x.dtype} of rank ${x.rank}.`, where: 'normalise' });
+    throw new SpectraError('SHAPE', {
+      message: `needs float32 vectors, got ${x.dtype} of rank ${x.rank}.`,
+      where: 'normalise',
+    });
   }
   const [y, inverse] = op({ x }, {}) as [T, Tensor];
   inverse.dispose();

@@ -1,7 +1,8 @@
 /** AdamW (Loshchilov & Hutter, "Decoupled weight decay regularization", 2019). */
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { add, clone, div, keep, mul, scalar, sqrt, square, sub, tidy, zeros } from '@tensorflow/tfjs-core';
+import { clone, keep, scalar, zeros } from '@tensorflow/tfjs-core';
 import { checkShape, checkValue, SpectraError } from '../errors.ts';
+import { adamwStep } from '../ops/adamw.ts';
 import type { Parameter } from '../parameter.ts';
 import type { ParameterGroup, ParameterSettings } from './parameter-group.ts';
 import { settingsOf } from './parameter-group.ts';
@@ -80,20 +81,21 @@ export class AdamW {
     for (const [slot, grad] of updates) this.update(slot, grad, learningRate, scale);
   }
 
-  private update(slot: Slot, grad: Tensor, learningRate: number, scale: number): void {
-    const [beta1, beta2] = this.betas;
+  private update(slot: Slot, grad: Tensor, learningRate: number, gradScale: number): void {
     const { parameter, settings } = slot;
     slot.steps++;
-    const rate = learningRate * settings.learningRateRatio;
-    const rate1 = rate / (1 - beta1 ** slot.steps);
-    const correction2 = 1 / Math.sqrt(1 - beta2 ** slot.steps);
-    const [w, m, v] = tidy((): [Tensor, Tensor, Tensor] => {
-      const g = mul(grad, scalar(scale));
-      const m = add(mul(slot.m, beta1), mul(g, 1 - beta1));
-      const v = add(mul(slot.v, beta2), mul(square(g), 1 - beta2));
-      const decayed = mul(parameter.variable, 1 - rate * settings.weightDecay);
-      return [sub(decayed, div(mul(m, rate1), add(mul(sqrt(v), correction2), this.epsilon))), m, v];
-    });
+    const [w, m, v] = adamwStep(
+      { param: parameter.variable, m: slot.m, v: slot.v, grad },
+      {
+        lr: learningRate * settings.learningRateRatio,
+        beta1: this.betas[0],
+        beta2: this.betas[1],
+        eps: this.epsilon,
+        weightDecay: settings.weightDecay,
+        step: slot.steps,
+        gradScale,
+      },
+    );
     parameter.variable.assign(w);
     w.dispose();
     this.replace(slot, m, v);

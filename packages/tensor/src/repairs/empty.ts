@@ -49,6 +49,6 @@ const wraps: Readonly<Record<string, KernelWrap>> = {
 };
 
 export const emptyReductions: Repair = {
-  fault: 'Reductions and matrix products over zero elements return uninitialised memory.',
-  kernels: { wasm: wraps, webgpu: wraps },
+  fault: 'Reductions and matrix products over zero elements return uninitialised memory, on cpu wrong values.',
+  kernels: { wasm: wraps, webgpu: wraps, cpu: wraps },
 };

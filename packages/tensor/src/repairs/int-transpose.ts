@@ -26,7 +26,7 @@ function transposed(backend: object, x: TensorInfo, perm: readonly number[], sha
   const uniforms: Record<string, number[]> = {};
   const steps = perm.map((axis, i) => {
     uniforms[`axis${i}`] = [shape[i] as number, strides[axis] as number];
-    return `from += (rest % uniforms.axis${i}.x) * uniforms.axis${i}.y; rest /= uniforms.axis${i}.x;`;
+    return `source += (rest % uniforms.axis${i}.x) * uniforms.axis${i}.y; rest /= uniforms.axis${i}.x;`;
   });
   return runFlat(backend, {
     key: `transpose_${perm.length}`,
@@ -34,6 +34,6 @@ function transposed(backend: object, x: TensorInfo, perm: readonly number[], sha
     dtype: x.dtype,
     inputs: { x },
     uniforms,
-    body: `var rest = index; var from = 0; ${steps.reverse().join(' ')} result[index] = x[from];`,
+    body: `var rest = index; var source = 0; ${steps.reverse().join(' ')} result[index] = x[source];`,
   });
 }

@@ -6,7 +6,12 @@
  */
 import type { Tensor, Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
-import { type GruCotangentInputs, type GruGradientInputs, type GruInputs, gruCotangentsOp } from '../../gru-op.ts';
+import {
+  type GruCotangentInputs,
+  type GruGradientInputs,
+  type GruInputs,
+  gruCotangentsOp,
+} from '../../gru-op.ts';
 
 /** One cell step: projected inputs [B,3G], state [B,G] → state [B,G]. */
 function cellStep(projected: Tensor2D, h: Tensor2D, weightT: Tensor2D, bias: Tensor): Tensor2D {
@@ -59,10 +64,11 @@ export function gruBackwardReference(inputs: GruGradientInputs): Tensor[] {
   const shifted = tf.concat([tf.expandDims(initial, 1), tf.slice(states, [0, 0, 0], [-1, S - 1, -1])], 1);
   const before = masked(shifted, continues) as Tensor3D;
   const before2d = tf.reshape(before, [B * S, G]);
-  const hidden = tf.reshape(
-    tf.add(tf.matMul(before2d, tf.transpose(weight as Tensor2D)), bias),
-    [B, S, 3 * G],
-  );
+  const hidden = tf.reshape(tf.add(tf.matMul(before2d, tf.transpose(weight as Tensor2D)), bias), [
+    B,
+    S,
+    3 * G,
+  ]);
   const part = (x: Tensor, gate: number) => tf.slice(x, [0, 0, gate * G], [-1, -1, G]);
   const r = tf.sigmoid(tf.add(part(projected, 0), part(hidden, 0)));
   const z = tf.sigmoid(tf.add(part(projected, 1), part(hidden, 1)));

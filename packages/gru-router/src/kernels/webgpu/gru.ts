@@ -55,7 +55,10 @@ export function gruForwardOnDevice(inputs: ForwardInputs, backend: WebGPUBackend
   const { projected, weight, bias, initial, mask, documentStart } = inputs;
   const [B, S, G] = [projected.shape[0]!, projected.shape[1]!, weight.shape[1]!];
   if (!sequentialOnDevice(B, S, G)) return undefined;
-  const flags = [mask === undefined ? [] : ['mask'], documentStart === undefined ? [] : ['documentStart']].flat();
+  const flags = [
+    mask === undefined ? [] : ['mask'],
+    documentStart === undefined ? [] : ['documentStart'],
+  ].flat();
   const program = perSequence(
     [B, S, G],
     ['projected', 'weight', 'bias', 'initial', ...flags],
@@ -104,7 +107,10 @@ interface CotangentInputs {
 }
 
 /** [B,S+1,G]; see `cotangentsReference`. */
-export function cotangentsOnDevice(inputs: CotangentInputs, backend: WebGPUBackend): TensorInfo[] | undefined {
+export function cotangentsOnDevice(
+  inputs: CotangentInputs,
+  backend: WebGPUBackend,
+): TensorInfo[] | undefined {
   const { dStates, factors, direct, weight } = inputs;
   const [B, S, G] = dStates.shape as [number, number, number];
   if (!sequentialOnDevice(B, S, G)) return undefined;

@@ -1,36 +1,64 @@
-/** exp of four floats over the whole float32 range, and logarithms in float64. No tables: the module owns no memory. */
+/** exp of four floats down to float32's smallest denormal, and logarithms in float64. No tables: the module owns no memory. */
 import { madd } from '../../../../tensor/src/kernels/wasm/simd.as';
 
+// Mutable globals that `keepMathConstants` makes opaque: V8 loads and spreads those, where it builds a constant anew at
+// each use. The polynomial is that of Cephes' expf.
+let LOWEST: f32 = -104;
+let LOG2E: f32 = 1.44269504088896341;
+let ROUND: f32 = 12582976;  // 1.5·2^23 + 64: adding it rounds to the nearest integer, which stands in the low bits, plus 64
+let MINUS_LN2_HIGH: f32 = -0.693359375;
+let MINUS_LN2_LOW: f32 = 2.12194440e-4;
+let E7: f32 = 1.9875691500e-4;
+let E6: f32 = 1.3981999507e-3;
+let E5: f32 = 8.3334519073e-3;
+let E4: f32 = 4.1665795894e-2;
+let E3: f32 = 1.6666665459e-1;
+let HALF: f32 = 5.0000001201e-1;
+let ONE: f32 = 1;
+let UNSCALE: f32 = 5.421010862427522e-20;  // 2^-64
+
+/** Makes the constants opaque to the compiler: `one` must be 1. Called when the module is instantiated. */
+export function keepMathConstants(one: f32): void {
+  LOWEST *= one;
+  LOG2E *= one;
+  ROUND *= one;
+  MINUS_LN2_HIGH *= one;
+  MINUS_LN2_LOW *= one;
+  E7 *= one;
+  E6 *= one;
+  E5 *= one;
+  E4 *= one;
+  E3 *= one;
+  HALF *= one;
+  ONE *= one;
+  UNSCALE *= one;
+}
+
 /**
- * exp(x), within 1 ulp, with denormal results (a plan has them, and so have the gradients of nearly one-hot rows); 0 below
- * −104 and finite above 88. exp(x) = 2ⁿ·exp(r), r = x − n·ln 2 in two parts, the polynomial of Cephes' expf.
+ * exp(x) for x ≤ 44, within 2 ulp. Unlike the shared `exp4` it gives denormals, which a plan has, and the gradients of
+ * nearly one-hot rows consist of: the result is scaled by 2^64 until the last product.
  */
 // @ts-ignore: decorator
 @inline export function expf4(value: v128): v128 {
-  const x = f32x4.pmax(f32x4.splat(-104.0), f32x4.pmin(f32x4.splat(88.7), value));
-  const n = f32x4.nearest(f32x4.mul(x, f32x4.splat(1.44269504088896341)));
-  let r = madd(n, f32x4.splat(-0.693359375), x);
-  r = madd(n, f32x4.splat(2.12194440e-4), r);
-  let p = f32x4.splat(1.9875691500e-4);
-  p = madd(p, r, f32x4.splat(1.3981999507e-3));
-  p = madd(p, r, f32x4.splat(8.3334519073e-3));
-  p = madd(p, r, f32x4.splat(4.1665795894e-2));
-  p = madd(p, r, f32x4.splat(1.6666665459e-1));
-  p = madd(p, r, f32x4.splat(5.0000001201e-1));
-  p = f32x4.add(madd(p, f32x4.mul(r, r), r), f32x4.splat(1.0));
-  // 2ⁿ in two factors: n goes down to −150, a float's exponent only to −126
-  const whole = i32x4.trunc_sat_f32x4_s(n);
-  const half = i32x4.shr_s(whole, 1);
-  const rest = i32x4.sub(whole, half);
-  const scale = i32x4.shl(i32x4.add(half, i32x4.splat(127)), 23);
-  const scaleRest = i32x4.shl(i32x4.add(rest, i32x4.splat(127)), 23);
-  return f32x4.mul(f32x4.mul(p, scale), scaleRest);
+  const x = f32x4.pmax(f32x4.splat(LOWEST), value);
+  const round = f32x4.splat(ROUND);
+  const t = madd(x, f32x4.splat(LOG2E), round);
+  const n = f32x4.sub(t, round);
+  let r = madd(n, f32x4.splat(MINUS_LN2_HIGH), x);
+  r = madd(n, f32x4.splat(MINUS_LN2_LOW), r);
+  let p = madd(f32x4.splat(E7), r, f32x4.splat(E6));
+  p = madd(p, r, f32x4.splat(E5));
+  p = madd(p, r, f32x4.splat(E4));
+  p = madd(p, r, f32x4.splat(E3));
+  p = madd(p, r, f32x4.splat(HALF));
+  p = f32x4.add(madd(p, f32x4.mul(r, r), r), f32x4.splat(ONE));
+  return f32x4.mul(i32x4.add(p, i32x4.shl(t, 23)), f32x4.splat(UNSCALE));
 }
 
-/** exp of one float, as `expf4`. */
+/** exp of one float; that of 44 above it. */
 // @ts-ignore: decorator
 @inline export function expf(x: f32): f32 {
-  return f32x4.extract_lane(expf4(f32x4.splat(x)), 0);
+  return f32x4.extract_lane(expf4(f32x4.splat(min<f32>(x, 44))), 0);
 }
 
 /** The natural logarithm of a positive normal float64: 2·atanh((m − 1)/(m + 1)) with the mantissa in [√½, √2]. */

@@ -3,7 +3,7 @@
  * bits as the plain one; of what is right, the fastest product wins. Tile sizes do not change a result.
  */
 import * as binary from '../../generated/wasm.js';
-import { canRevectorize, type Compilation, compileWasm } from '../../wasm-compile.ts';
+import { type Compilation, canRevectorize, compileWasm } from '../../wasm-compile.ts';
 import { relaxedSimd } from '../../wasm-features.ts';
 import { type Bench, bench, productError, productTime, selfCheckBits } from './self-check.ts';
 

@@ -39,10 +39,18 @@ export function wasmGemm(call: WasmCall, gemm: WasmGemm): void {
   const cStep = 4 * (gemm.ldc ?? n);
   const work = gemm.work ?? call.scratch(kernels.gemmWork(m, n, k));
   kernels.gemm(
-    m, n, k,
-    a, transposeA ? 4 : aStep, transposeA ? aStep : 4,
-    b, transposeB ? 4 : bStep, transposeB ? bStep : 4,
-    c, cStep,
-    accumulate ? 1 : 0, work,
+    m,
+    n,
+    k,
+    a,
+    transposeA ? 4 : aStep,
+    transposeA ? aStep : 4,
+    b,
+    transposeB ? 4 : bStep,
+    transposeB ? bStep : 4,
+    c,
+    cStep,
+    accumulate ? 1 : 0,
+    work,
   );
 }

@@ -40,7 +40,9 @@ function product(a: tf.Tensor, b: tf.Tensor, transposeA: boolean, transposeB: bo
     for (let r = 0; r < m; r++) {
       for (let c = 0; c < n; c++, at++) {
         for (let p = 0; p < k; p++) {
-          out[at]! += x[fromA + (transposeA ? p * m + r : r * k + p)]! * y[fromB + (transposeB ? c * k + p : p * n + c)]!;
+          out[at]! +=
+            x[fromA + (transposeA ? p * m + r : r * k + p)]! *
+            y[fromB + (transposeB ? c * k + p : p * n + c)]!;
         }
       }
     }
@@ -78,35 +80,72 @@ describe('matrix product', () => {
 
   test('batch axes broadcast', () => {
     const cases: [number[], number[]][] = [
-      [[2, 3], [2, 3]],
-      [[2, 3], [1, 3]],
-      [[2, 3], [1, 1]],
-      [[1, 3], [2, 1]],
+      [
+        [2, 3],
+        [2, 3],
+      ],
+      [
+        [2, 3],
+        [1, 3],
+      ],
+      [
+        [2, 3],
+        [1, 1],
+      ],
+      [
+        [1, 3],
+        [2, 1],
+      ],
       [[], [4]],
       [[4], []],
-      [[2, 3, 2], [3, 1]],
+      [
+        [2, 3, 2],
+        [3, 1],
+      ],
       [[0], [1]],
     ];
     for (const [batchA, batchB] of cases) {
-      for (const [ta, tb] of [[false, false], [true, false], [false, true], [true, true]] as const) {
-        check(random([...batchA, ...(ta ? [5, 7] : [7, 5])], 3), random([...batchB, ...(tb ? [9, 5] : [5, 9])], 4), ta, tb);
+      for (const [ta, tb] of [
+        [false, false],
+        [true, false],
+        [false, true],
+        [true, true],
+      ] as const) {
+        check(
+          random([...batchA, ...(ta ? [5, 7] : [7, 5])], 3),
+          random([...batchB, ...(tb ? [9, 5] : [5, 9])], 4),
+          ta,
+          tb,
+        );
       }
     }
   });
 
   test('NaN and infinities stay in their rows and columns', () => {
-    const a = tf.tensor2d(Float32Array.from({ length: 7 * 5 }, (_, i) => (i === 8 ? Number.NaN : 1)), [7, 5]);
-    const b = tf.tensor2d(Float32Array.from({ length: 5 * 9 }, (_, i) => (i === 4 ? Number.POSITIVE_INFINITY : 1)), [5, 9]);
+    const a = tf.tensor2d(
+      Float32Array.from({ length: 7 * 5 }, (_, i) => (i === 8 ? Number.NaN : 1)),
+      [7, 5],
+    );
+    const b = tf.tensor2d(
+      Float32Array.from({ length: 5 * 9 }, (_, i) => (i === 4 ? Number.POSITIVE_INFINITY : 1)),
+      [5, 9],
+    );
     const out = tf.matMul(a, b);
     const found = out.dataSync();
     for (let i = 0; i < 7; i++) {
-      for (let j = 0; j < 9; j++) expect(found[i * 9 + j]).toBe(i === 1 ? Number.NaN : j === 4 ? Number.POSITIVE_INFINITY : 5);
+      for (let j = 0; j < 9; j++)
+        expect(found[i * 9 + j]).toBe(i === 1 ? Number.NaN : j === 4 ? Number.POSITIVE_INFINITY : 5);
     }
     tf.dispose([a, b, out]);
   });
 
   test('bias and activations of the fused product', () => {
-    const [a, b, bias, alpha] = [random([5, 6], 1), random([6, 10], 2), random([10], 3), random([10], 4)] as const;
+    const [a, b, bias, alpha] = [
+      random([5, 6], 1),
+      random([6, 10], 2),
+      random([10], 3),
+      random([10], 4),
+    ] as const;
     const plain = tf.add(tf.matMul(a as tf.Tensor2D, b as tf.Tensor2D), bias);
     const expected = {
       linear: plain,

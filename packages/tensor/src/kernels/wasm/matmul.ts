@@ -1,5 +1,5 @@
 /** `BatchMatMul` and `_FusedMatMul` on our own matrix product. */
-import type { FusedMatMulAttrs, Tensor, TensorInfo } from '@tensorflow/tfjs-core';
+import type { _FusedMatMulAttrs, Tensor, TensorInfo } from '@tensorflow/tfjs-core';
 import { broadcast_util, getKernel, util } from '@tensorflow/tfjs-core';
 import type { WasmCall } from '../../wasm-call.ts';
 import { wasmGemm, wasmGemmWork } from './gemm.ts';
@@ -24,7 +24,16 @@ export function batchMatMul(call: WasmCall, { inputs, attrs }: KernelArguments):
   const out = call.output([...batch, m, n]);
   const count = util.sizeFromShape(batch);
   if (count === 0) return out;
-  const base = { a: call.address(a), b: call.address(b), c: call.address(out), m, n, k, transposeA, transposeB };
+  const base = {
+    a: call.address(a),
+    b: call.address(b),
+    c: call.address(out),
+    m,
+    n,
+    k,
+    transposeA,
+    transposeB,
+  };
   if (util.sizeFromShape(batchB) === 1 && !transposeA) {
     // one B for all: the batch is so many more rows
     wasmGemm(call, { ...base, m: util.sizeFromShape(batchA) * m });
@@ -47,15 +56,27 @@ export function batchMatMul(call: WasmCall, { inputs, attrs }: KernelArguments):
 
 /** `batchMatMul` followed by a bias over the last axis and an activation. */
 export function fusedMatMul(call: WasmCall, { inputs, attrs }: KernelArguments): TensorInfo | undefined {
-  const { bias, preluActivationWeights } = inputs as { bias?: TensorInfo; preluActivationWeights?: TensorInfo };
-  const { activation, leakyreluAlpha } = attrs as unknown as FusedMatMulAttrs;
+  const { bias, preluActivationWeights } = inputs as {
+    bias?: TensorInfo;
+    preluActivationWeights?: TensorInfo;
+  };
+  const { activation, leakyreluAlpha } = attrs as unknown as _FusedMatMulAttrs;
   const kernel = ACTIVATION_KERNELS[activation];
-  if (kernel === undefined || (bias !== undefined && bias !== null && bias.shape.length !== 1)) return undefined;
+  if (kernel === undefined || (bias !== undefined && bias !== null && bias.shape.length !== 1))
+    return undefined;
   let out = batchMatMul(call, { inputs, attrs });
   if (out === undefined) return undefined;
-  const then = (kernelName: string, args: Record<string, TensorInfo>, extra: Record<string, number> = {}): void => {
+  const then = (
+    kernelName: string,
+    args: Record<string, TensorInfo>,
+    extra: Record<string, number> = {},
+  ): void => {
     const before = out as TensorInfo;
-    out = getKernel(kernelName, 'wasm').kernelFunc({ inputs: args, attrs: extra, backend: call.backend }) as TensorInfo;
+    out = getKernel(kernelName, 'wasm').kernelFunc({
+      inputs: args,
+      attrs: extra,
+      backend: call.backend,
+    }) as TensorInfo;
     call.backend.disposeData(before.dataId as Tensor['dataId']);
   };
   if (bias !== undefined && bias !== null) then('Add', { a: out, b: bias });

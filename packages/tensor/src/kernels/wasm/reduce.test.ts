@@ -7,7 +7,10 @@ beforeAll(testBackend);
 
 const REDUCTIONS = {
   sum: { start: 0, join: (a: number, b: number) => a + b },
-  max: { start: Number.NEGATIVE_INFINITY, join: (a: number, b: number) => (a > b || Number.isNaN(a) ? a : b) },
+  max: {
+    start: Number.NEGATIVE_INFINITY,
+    join: (a: number, b: number) => (a > b || Number.isNaN(a) ? a : b),
+  },
 };
 
 function reduced(values: ArrayLike<number>, shape: number[], axes: number[], kind: 'sum' | 'max'): number[] {
@@ -25,13 +28,20 @@ function reduced(values: ArrayLike<number>, shape: number[], axes: number[], kin
   return out;
 }
 
-const shapes = fc.array(fc.oneof(fc.integer({ min: 1, max: 7 }), fc.constantFrom(0, 1, 19, 40)), { minLength: 1, maxLength: 4 });
-const cases = shapes.chain(shape => fc.tuple(fc.constant(shape), fc.subarray(shape.map((_, i) => i)), fc.boolean()));
+const shapes = fc.array(fc.oneof(fc.integer({ min: 1, max: 7 }), fc.constantFrom(0, 1, 19, 40)), {
+  minLength: 1,
+  maxLength: 4,
+});
+const cases = shapes.chain(shape =>
+  fc.tuple(fc.constant(shape), fc.subarray(shape.map((_, i) => i)), fc.boolean()),
+);
 
 test('sum, mean and max over any axes', () => {
   fc.assert(
     fc.property(cases, ([shape, axes, keepDims]) => {
-      const values = Array.from({ length: tf.util.sizeFromShape(shape) }, (_, i) => Math.fround(Math.sin(i * 12.9898)));
+      const values = Array.from({ length: tf.util.sizeFromShape(shape) }, (_, i) =>
+        Math.fround(Math.sin(i * 12.9898)),
+      );
       const x = tf.tensor(values, shape);
       const over = axes.length === 0 ? shape.map((_, i) => i) : axes;
       const sum = reduced(values, shape, over, 'sum');
@@ -40,11 +50,14 @@ test('sum, mean and max over any axes', () => {
       for (const kind of ['sum', 'mean', 'max'] as const) {
         const out = tf[kind](x, over, keepDims);
         expect(out.shape).toEqual(
-          keepDims ? shape.map((size, i) => (over.includes(i) ? 1 : size)) : shape.filter((_, i) => !over.includes(i)),
+          keepDims
+            ? shape.map((size, i) => (over.includes(i) ? 1 : size))
+            : shape.filter((_, i) => !over.includes(i)),
         );
         const found = out.dataSync();
         expected[kind].forEach((value, i) => {
-          if (Number.isFinite(value)) expect(Math.abs(found[i]! - value)).toBeLessThanOrEqual(1e-5 * (1 + Math.abs(value)));
+          if (Number.isFinite(value))
+            expect(Math.abs(found[i]! - value)).toBeLessThanOrEqual(1e-5 * (1 + Math.abs(value)));
           else expect(found[i]).toBe(value);
         });
         out.dispose();
@@ -62,8 +75,16 @@ test('a long sum keeps its accuracy', () => {
 });
 
 test('NaN and infinities reach the result', () => {
-  const x = tf.tensor2d([[1, Number.NaN, 2, 3, 4], [1, Number.NEGATIVE_INFINITY, 2, 3, 4], [1, Number.POSITIVE_INFINITY, 2, 3, 9]]);
+  const x = tf.tensor2d([
+    [1, Number.NaN, 2, 3, 4],
+    [1, Number.NEGATIVE_INFINITY, 2, 3, 4],
+    [1, Number.POSITIVE_INFINITY, 2, 3, 9],
+  ]);
   expect(Array.from(tf.max(x, 1).dataSync())).toEqual([Number.NaN, 4, Number.POSITIVE_INFINITY]);
   expect(Array.from(tf.max(x, 0).dataSync())).toEqual([1, Number.NaN, 2, 3, 9]);
-  expect(Array.from(tf.sum(x, 1).dataSync())).toEqual([Number.NaN, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY]);
+  expect(Array.from(tf.sum(x, 1).dataSync())).toEqual([
+    Number.NaN,
+    Number.NEGATIVE_INFINITY,
+    Number.POSITIVE_INFINITY,
+  ]);
 });

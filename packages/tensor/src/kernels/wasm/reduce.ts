@@ -11,13 +11,19 @@ type Reduction = 'sum' | 'mean' | 'max';
 /** The kernel function of a reduction; `axisName` is the attribute that holds the axes. */
 export function reduction(kind: Reduction, axisName: 'axis' | 'reductionIndices') {
   return (call: WasmCall, { inputs, attrs }: KernelArguments): TensorInfo | undefined => {
-    const x = inputs['x'] as TensorInfo;
+    const x = inputs.x as TensorInfo;
     if (x.dtype !== 'float32') return undefined;
-    return reduce(call, x, kind, attrs[axisName] as number | number[], attrs['keepDims'] === true);
+    return reduce(call, x, kind, attrs[axisName] as number | number[], attrs.keepDims === true);
   };
 }
 
-function reduce(call: WasmCall, x: TensorInfo, kind: Reduction, axis: number | number[], keepDims: boolean): TensorInfo {
+function reduce(
+  call: WasmCall,
+  x: TensorInfo,
+  kind: Reduction,
+  axis: number | number[],
+  keepDims: boolean,
+): TensorInfo {
   const axes = util.parseAxisParam(axis, x.shape);
   const [kept] = backend_util.computeOutAndReduceShapes(x.shape, axes);
   const outShape = keepDims ? backend_util.expandShapeToKeepDim(kept, axes) : kept;

@@ -26,5 +26,6 @@ let registered = false;
 export function registerWasmKernels(): void {
   if (registered) return;
   registered = true;
-  for (const [kernelName, replacement] of Object.entries(REPLACEMENTS)) replaceKernel(kernelName, replacement);
+  for (const [kernelName, replacement] of Object.entries(REPLACEMENTS))
+    replaceKernel(kernelName, replacement);
 }

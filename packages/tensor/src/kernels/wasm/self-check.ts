@@ -23,7 +23,10 @@ export interface Bench {
 export function bench(module: WebAssembly.Module): Bench {
   const memory = new WebAssembly.Memory({ initial: PAGES });
   const instance = new WebAssembly.Instance(module, { env: { memory, abort: () => undefined } });
-  const on = { kernels: instance.exports as unknown as TensorKernels, floats: new Float32Array(memory.buffer) };
+  const on = {
+    kernels: instance.exports as unknown as TensorKernels,
+    floats: new Float32Array(memory.buffer),
+  };
   on.kernels.keepMathConstants(1);
   fill(on);
   return on;

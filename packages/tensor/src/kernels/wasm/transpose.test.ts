@@ -19,17 +19,25 @@ function permuted(values: ArrayLike<number>, shape: number[], perm: number[]): n
 }
 
 test('any shape and permutation, float32, int32 and bool', () => {
-  const shapes = fc.array(fc.oneof(fc.integer({ min: 1, max: 6 }), fc.constantFrom(0, 17, 33)), { minLength: 1, maxLength: 5 });
+  const shapes = fc.array(fc.oneof(fc.integer({ min: 1, max: 6 }), fc.constantFrom(0, 17, 33)), {
+    minLength: 1,
+    maxLength: 5,
+  });
   const cases = shapes.chain(shape =>
     fc.tuple(
       fc.constant(shape),
-      fc.shuffledSubarray(shape.map((_, i) => i), { minLength: shape.length }),
+      fc.shuffledSubarray(
+        shape.map((_, i) => i),
+        { minLength: shape.length },
+      ),
       fc.constantFrom('float32' as const, 'int32' as const, 'bool' as const),
     ),
   );
   fc.assert(
     fc.property(cases, ([shape, perm, dtype]) => {
-      const values = Array.from({ length: tf.util.sizeFromShape(shape) }, (_, i) => (dtype === 'bool' ? i % 3 & 1 : i));
+      const values = Array.from({ length: tf.util.sizeFromShape(shape) }, (_, i) =>
+        dtype === 'bool' ? (i % 3) & 1 : i,
+      );
       const x = tf.tensor(values, shape, dtype);
       const out = tf.transpose(x, perm);
       expect(out.shape).toEqual(perm.map(axis => shape[axis]));

@@ -7,8 +7,8 @@ import { tensorKernels } from './module.ts';
 import type { KernelArguments } from './stock.ts';
 
 export function transpose(call: WasmCall, { inputs, attrs }: KernelArguments): TensorInfo | undefined {
-  const x = inputs['x'] as TensorInfo;
-  const perm = attrs['perm'] as number[];
+  const x = inputs.x as TensorInfo;
+  const perm = attrs.perm as number[];
   const outShape = perm.map(axis => x.shape[axis] as number);
   const plan = mergeAxes(x.shape, perm);
   if (plan.perm.every((axis, i) => axis === i)) return alias(call, x, outShape);
@@ -29,12 +29,21 @@ export function transpose(call: WasmCall, { inputs, attrs }: KernelArguments): T
   const table = call.ints(axes, 4 * rank);
   outer.forEach((position, i) => {
     const axis = plan.perm[position] as number;
-    table.set([plan.shape[axis] as number, xStrides[axis] as number, outStrides[position] as number, 0], 4 * i);
+    table.set(
+      [plan.shape[axis] as number, xStrides[axis] as number, outStrides[position] as number, 0],
+      4 * i,
+    );
   });
   const rows = from === last ? 0 : (plan.shape[from] as number);
   tensorKernels(call.backend).transposeWalk(
-    call.address(x), call.address(out), axes, outer.length,
-    rows, columns, xStrides[from] as number, outStrides[to] as number,
+    call.address(x),
+    call.address(out),
+    axes,
+    outer.length,
+    rows,
+    columns,
+    xStrides[from] as number,
+    outStrides[to] as number,
   );
   return out;
 }
@@ -47,10 +56,13 @@ function mergeAxes(shape: readonly number[], perm: readonly number[]): { shape: 
   for (const axis of kept) {
     const group = groups.at(-1);
     const before = group?.at(-1);
-    if (group !== undefined && before !== undefined && before < axis && between(before, axis)) group.push(axis);
+    if (group !== undefined && before !== undefined && before < axis && between(before, axis))
+      group.push(axis);
     else groups.push([axis]);
   }
-  const order = groups.map((_, i) => i).sort((i, j) => (groups[i]?.[0] as number) - (groups[j]?.[0] as number));
+  const order = groups
+    .map((_, i) => i)
+    .sort((i, j) => (groups[i]?.[0] as number) - (groups[j]?.[0] as number));
   return {
     shape: order.map(i => (groups[i] as number[]).reduce((size, axis) => size * (shape[axis] as number), 1)),
     perm: groups.map((_, i) => order.indexOf(i)),

@@ -11,7 +11,7 @@ export const UNARY_KERNELS = [Exp, Log, Sigmoid, Tanh, Softplus, Sqrt, Rsqrt, Re
 export function unary(kernelName: (typeof UNARY_KERNELS)[number]): Replacement {
   const kind = UNARY_KERNELS.indexOf(kernelName);
   return (call, { inputs }) => {
-    const x = inputs['x'] as TensorInfo;
+    const x = inputs.x as TensorInfo;
     if (x.dtype !== 'float32') return undefined;
     const out = call.output(x.shape);
     tensorKernels(call.backend).unary(kind, call.address(x), call.address(out), util.sizeFromShape(x.shape));
@@ -20,8 +20,8 @@ export function unary(kernelName: (typeof UNARY_KERNELS)[number]): Replacement {
 }
 
 export function softmax(call: WasmCall, { inputs, attrs }: KernelArguments): TensorInfo | undefined {
-  const x = inputs['logits'] as TensorInfo;
-  if (x.dtype !== 'float32' || attrs['dim'] !== x.shape.length - 1) return undefined;
+  const x = inputs.logits as TensorInfo;
+  if (x.dtype !== 'float32' || attrs.dim !== x.shape.length - 1) return undefined;
   const out = call.output(x.shape);
   const columns = x.shape.at(-1) as number;
   if (columns === 0) return out;

@@ -19,7 +19,7 @@ export function segmentSumProgram(x: TensorInfo, segments: number): WebGPUProgra
         let coords = getCoordsFromIndex(index);
         var sum = 0.0;
         for (var r = 0; r < ${rows}; r = r + 1) {
-          if (getIds(r) == coords[0]) { sum = sum + getX(r, coords[1]); }
+          if (i32(getIds(r)) == coords[0]) { sum = sum + getX(r, coords[1]); }
         }
         setOutputAtIndex(index, sum);
       }

@@ -1,0 +1,175 @@
+import { createHash } from 'node:crypto';
+import { mkdir, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { workspaceRoot } from '@spectra/testing';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { z } from 'zod';
+import { unigramEntropy } from '../entropy.ts';
+import { corpusSchema, dataConfigSchema } from '../schema.ts';
+import { factbookText } from './factbook.ts';
+import { openCorpus } from './open-corpus.ts';
+import { openData } from './open-data.ts';
+
+const app = join(workspaceRoot(), 'apps', 'trainer');
+let folder = '';
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'spectra-data-'));
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+type Input = z.input<typeof corpusSchema>;
+
+async function texts(config: Input, documentLength = 1e9): Promise<Record<string, string>> {
+  const corpus = await openCorpus(corpusSchema.parse(config), { resolveFrom: [app], documentLength });
+  const found: Record<string, string> = {};
+  for await (const { id, text } of corpus.documents()) found[id] = text;
+  return found;
+}
+const files = (...paths: string[]): Input => ({
+  domain: 'x',
+  source: 'files',
+  paths: paths.map(path => join(folder, path)),
+});
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
+
+describe('files', () => {
+  it('of every kind are read, folders in order', async () => {
+    await mkdir(join(folder, 'deep'));
+    await writeFile(join(folder, 'b.txt'), '\ufeffnaïve\n\ntext');
+    await writeFile(join(folder, 'deep', 'c.jsonl'), '{"text":"one"}\n\n{"text":"zw\\u00f6lf","n":1}');
+    await writeFile(join(folder, 'deep', 'd.jsonl.gz'), gzipSync('{"text":"three"}\n'.repeat(2)));
+    await writeFile(join(folder, 'ignored.bin'), 'no');
+    expect(await texts({ domain: 'x', source: 'files', paths: [folder] })).toEqual({
+      'b.txt': 'naïve\n\ntext',
+      'deep/c.jsonl:0': 'one',
+      'deep/c.jsonl:1': 'zwölf',
+      'deep/d.jsonl.gz:0': 'three',
+      'deep/d.jsonl.gz:1': 'three',
+    });
+    expect(
+      Object.keys(await texts({ domain: 'x', source: 'files', paths: [folder], max_bytes: 15 })),
+    ).toHaveLength(2);
+  });
+
+  it('long texts become blocks', async () => {
+    await writeFile(join(folder, 'long.txt'), 'word '.repeat(200_000));
+    const found = await texts(files('long.txt'), 1000);
+    expect(Object.keys(found)).toHaveLength(1000);
+    expect(Object.values(found).join('')).toHaveLength(1_000_000);
+  });
+
+  it('of Parquet are read by column, whatever their compression', async () => {
+    const path = join(workspaceRoot(), 'fixtures', 'text', 'five.parquet');
+    const read = (key: string): Promise<Record<string, string>> =>
+      texts({ domain: 'x', source: 'files', paths: [path], text_key: key });
+    expect(Object.values(await read('text'))[2]).toBe('Document 2: naïve café, word word end.');
+    expect(await read('body')).toMatchObject({ 'five.parquet:4': 'body 4' });
+    await expect(read('title')).rejects.toMatchObject({
+      code: 'CORPUS_INVALID',
+      fix: expect.stringContaining('text, body, year'),
+    });
+    await expect(read('year')).rejects.toMatchObject({ code: 'CORPUS_INVALID' });
+  });
+
+  it('that cannot be used are errors with a fix', async () => {
+    await writeFile(join(folder, 'empty.txt'), '');
+    await writeFile(join(folder, 'latin.txt'), new Uint8Array([0x63, 0x61, 0x66, 0xe9]));
+    await writeFile(join(folder, 'bad.jsonl'), '{"text":"a"}\nnot json\n');
+    await writeFile(join(folder, 'keyless.jsonl'), '{"txt":"a"}\n');
+    await writeFile(join(folder, 'cut.jsonl.gz'), gzipSync('{"text":"three"}\n'.repeat(100)));
+    await truncate(join(folder, 'cut.jsonl.gz'), 30);
+    await writeFile(join(folder, 'no.parquet'), 'PAR1 but not really, and long enough to be looked at');
+    await writeFile(join(folder, 'what.bin'), 'x');
+    await mkdir(join(folder, 'hollow'));
+    for (const [path, message] of [
+      ['empty.txt', 'is empty'],
+      ['latin.txt', 'not UTF-8'],
+      ['bad.jsonl', 'bad.jsonl:2'],
+      ['keyless.jsonl', 'no text under "text"'],
+      ['cut.jsonl.gz', 'cannot be read'],
+      ['no.parquet', 'not a Parquet file'],
+      ['what.bin', 'kind is not known'],
+      ['hollow', 'no file in it'],
+    ]) {
+      await expect(texts(files(path!)), path).rejects.toMatchObject({
+        code: 'CORPUS_INVALID',
+        message: expect.stringContaining(message!),
+        fix: expect.any(String),
+      });
+    }
+    await expect(texts(files('absent.txt'))).rejects.toMatchObject({ code: 'FILE_MISSING' });
+  });
+});
+
+describe('packages', () => {
+  it('hold the texts that others read in them', async () => {
+    const moby = await texts({ domain: 'x', source: 'moby-dick' });
+    expect(Object.keys(moby)).toHaveLength(135);
+    const first = [1, 2, 3].map(n => moby[`chapter_${n}.txt`]).join('');
+    expect(sha256(first)).toBe('72ad500a774e6cbf006f0a8b08062bc9d40992ffa6146fd6fb4e3f348b75ecef');
+    const brown = await texts({ domain: 'x', source: 'brown', genres: ['reportage'] });
+    const press = ['ca01', 'ca02', 'ca03', 'ca04'].map(id => brown[id]).join('\n');
+    expect(sha256(press)).toBe('14b821d31ce279efec6ccf0eb55dcc6ca6b6679e2682b8b9f1537eee53c463ac');
+  });
+
+  it('are spread over when limited', async () => {
+    const years = Object.keys(await texts({ domain: 'x', source: 'sotu', max_bytes: 1_000_000 })).map(id =>
+      Number(id.slice(0, 4)),
+    );
+    expect(Math.min(...years)).toBeLessThan(1830);
+    expect(Math.max(...years)).toBeGreaterThan(1990);
+  });
+
+  it('that are missing or not permissive are errors with a fix', async () => {
+    const code = (...packages: string[]): Input => ({ domain: 'x', source: 'code', packages });
+    await expect(texts(code('no-such-package-here'))).rejects.toMatchObject({
+      code: 'FILE_MISSING',
+      fix: expect.stringContaining('npm install no-such-package-here'),
+    });
+    await mkdir(join(folder, 'node_modules', 'closed'), { recursive: true });
+    const manifest = { name: 'closed', version: '1.0.0', license: 'UNLICENSED' };
+    await writeFile(join(folder, 'node_modules', 'closed', 'package.json'), JSON.stringify(manifest));
+    const closed = openCorpus(corpusSchema.parse(code('closed')), { resolveFrom: [folder] });
+    await expect(closed).rejects.toMatchObject({ code: 'CORPUS_INVALID' });
+  });
+
+  it('turn factbook profiles into text', () => {
+    const profile = {
+      Geography: {
+        Area: { total: { text: '10 sq km' }, land: { text: null } },
+        Climate: { text: 'mild ++ wet', note: { text: 'mostly' } },
+        Maps: { text: null },
+      },
+      Government: { 'Country name': { 'conventional short form': { text: 'Nowhere' } } },
+    };
+    expect(factbookText(profile)).toBe(
+      'Nowhere\n\nGeography\nArea: total 10 sq km\nClimate: mild wet; note: mostly\n\n' +
+        'Government\nCountry name: conventional short form Nowhere\n',
+    );
+  });
+});
+
+describe('the six domains of the default configuration', () => {
+  it('have text to train on and to hold out, and open at once', async () => {
+    const started = performance.now();
+    const data = await openData(dataConfigSchema.parse({}), { resolveFrom: [app], seed: 1 });
+    const stream = data.stream();
+    await stream.take(20);
+    expect(performance.now() - started).toBeLessThan(10_000); // 0.5 s on an idle machine
+    expect(data.domains.map(({ name }) => name)).toHaveLength(6);
+    for (const { name, bytes, probability } of data.domains) {
+      expect(bytes, name).toBeGreaterThan(900_000);
+      expect(bytes, name).toBeLessThanOrEqual(1_500_000);
+      expect(probability, name).toBeGreaterThan(0.1);
+      const train = await data.tokenCounts(name, 'train');
+      const total = train.reduce((a, b) => a + b, 0);
+      expect(Math.abs(total / (0.95 * bytes) - 1), name).toBeLessThan(0.1);
+      expect(unigramEntropy(train), name).toBeGreaterThan(2.8);
+      expect(unigramEntropy(train), name).toBeLessThan(3.8);
+      const { value: batch } = await data.heldOut(name, { tokens: 2048 }).next();
+      expect([batch!.batch, batch!.length], name).toEqual([8, 256]);
+    }
+  });
+});
