@@ -25,7 +25,11 @@ async function statisticsOf(router: SpectraRouter, x: Tensor3D, context = TRAIN)
   return found;
 }
 
-async function loadVariation(router: SpectraRouter, x: Tensor3D, balance: 'potentials' | 'none'): Promise<number> {
+async function loadVariation(
+  router: SpectraRouter,
+  x: Tensor3D,
+  balance: 'potentials' | 'none',
+): Promise<number> {
   const { load } = router.route(x, { balance, training: false, step: 0 });
   const counts = Array.from(await load.data());
   const mean = counts.reduce((a, b) => a + b, 0) / counts.length;
@@ -58,13 +62,21 @@ describe('router state', () => {
   it('counts padding out and adds micro-batches up', async () => {
     const rng = new Rng(2);
     const x = skewed(rng, 128);
-    const live = tf.tensor2d(Array.from({ length: 128 }, (_, t) => (t % 5 === 0 ? 0 : 1)), [2, 64]);
+    const live = tf.tensor2d(
+      Array.from({ length: 128 }, (_, t) => (t % 5 === 0 ? 0 : 1)),
+      [2, 64],
+    );
     const [router] = testRouters({ recurrence: 'none' }) as [SpectraRouter];
     const masked = await statisticsOf(router, x, { ...TRAIN, balance: 'none', mask: live });
-    const rows = tf.tensor1d(Array.from({ length: 128 }, (_, t) => t).filter(t => t % 5 !== 0), 'int32');
+    const rows = tf.tensor1d(
+      Array.from({ length: 128 }, (_, t) => t).filter(t => t % 5 !== 0),
+      'int32',
+    );
     const dense = tf.gather(tf.reshape(x, [128, H]), rows);
     const count = rows.shape[0];
-    const parts = [40, count - 40].map((size, i) => tf.slice(dense, [i * 40, 0], [size, -1]).expandDims(0) as Tensor3D);
+    const parts = [40, count - 40].map(
+      (size, i) => tf.slice(dense, [i * 40, 0], [size, -1]).expandDims(0) as Tensor3D,
+    );
     const split = [];
     for (const part of parts) split.push(await statisticsOf(router, part, { ...TRAIN, balance: 'none' }));
     const [one, two] = [testRouters()[0]!, testRouters()[0]!];
@@ -104,21 +116,24 @@ describe('router state', () => {
     expect(router.price()).toEqual(new Float32Array(E));
   });
 
-  it.each(['assignment', 'sinkhorn'] as const)('the %s price evens the load of new tokens out', async price => {
-    const [router] = testRouters({ price }) as [SpectraRouter];
-    const rng = new Rng(5);
-    for (let i = 0; i < 120; i++) {
-      const x = skewed(rng, 512);
-      router.commit([await statisticsOf(router, x, { ...TRAIN, balance: 'potentials' })]);
-      x.dispose();
-    }
-    const held = skewed(rng, 4096);
-    const without = await loadVariation(router, held, 'none');
-    const priced = await loadVariation(router, held, 'potentials');
-    const floor = Math.sqrt((E / K - 1) / 4096);
-    expect(without).toBeGreaterThan(0.4);
-    expect(priced).toBeLessThan(price === 'assignment' ? 3 * floor : without / 2);
-  });
+  it.each(['assignment', 'sinkhorn'] as const)(
+    'the %s price evens the load of new tokens out',
+    async price => {
+      const [router] = testRouters({ price }) as [SpectraRouter];
+      const rng = new Rng(5);
+      for (let i = 0; i < 120; i++) {
+        const x = skewed(rng, 512);
+        router.commit([await statisticsOf(router, x, { ...TRAIN, balance: 'potentials' })]);
+        x.dispose();
+      }
+      const held = skewed(rng, 4096);
+      const without = await loadVariation(router, held, 'none');
+      const priced = await loadVariation(router, held, 'potentials');
+      const floor = Math.sqrt((E / K - 1) / 4096);
+      expect(without).toBeGreaterThan(0.4);
+      expect(priced).toBeLessThan(price === 'assignment' ? 3 * floor : without / 2);
+    },
+  );
 
   it('leaves the price alone on a step of few tokens', async () => {
     const [router] = testRouters() as [SpectraRouter];

@@ -9,8 +9,8 @@ import { gramOrthogonality } from './metrics/gram.ts';
 import { countLoad, loadMetrics, samplingFloor } from './metrics/load.ts';
 import { countTypes, emptyTypeCounts, expertOverlap, type TypeCounts } from './metrics/overlap.ts';
 import { Reservoir } from './metrics/reservoir.ts';
-import { sequentialOverlap } from './metrics/sequential.ts';
-import { confidence, routingEntropy } from './metrics/sharpness.ts';
+import { addSequentialOverlap } from './metrics/sequential.ts';
+import { addConfidence, addRoutingEntropy } from './metrics/sharpness.ts';
 import { silhouette } from './metrics/silhouette.ts';
 import type { Observation, ResolvedMonitorOptions } from './routing-monitor.ts';
 
@@ -55,15 +55,10 @@ export class LayerAccumulator {
     if (weights !== undefined) checkLength(weights, rows * slots, 'weights', where);
     if (probabilities !== undefined) checkLength(probabilities, rows * experts, 'probabilities', where);
 
-    sequentialOverlap(observation, experts, {
-      sequenceLength,
-      expertsPerToken,
-      documents,
-      into: this.#overlap,
-    });
+    addSequentialOverlap(this.#overlap, observation, experts, { sequenceLength, expertsPerToken, documents });
     if (probabilities !== undefined)
-      routingEntropy(probabilities, experts, { mask, groups, into: this.#entropy });
-    if (weights !== undefined) confidence(weights, slots, { mask, groups, into: this.#confidence });
+      addRoutingEntropy(this.#entropy, probabilities, experts, { mask, groups });
+    if (weights !== undefined) addConfidence(this.#confidence, weights, slots, { mask, groups });
     if (observation.tokenIds !== undefined) {
       countTypes(observation, observation.tokenIds, experts, this.#types);
       this.#typed = true;

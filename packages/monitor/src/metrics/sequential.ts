@@ -9,8 +9,6 @@ export interface SequentialOptions {
   readonly expertsPerToken?: number | undefined;
   /** [N] document id of each token of packed sequences; only neighbours in one document count. */
   readonly documents?: ArrayLike<number> | undefined;
-  /** Running mean to add to. */
-  readonly into?: RunningMean | undefined;
 }
 
 /** How many experts rows a and b share. */
@@ -44,10 +42,22 @@ export function sequentialOverlap(
   experts: number,
   options: SequentialOptions,
 ): number | null {
+  const mean = new RunningMean();
+  addSequentialOverlap(mean, assignment, experts, options);
+  return mean.value;
+}
+
+/** Adds |A_t ∩ A_{t+1}|/k of each pair of neighbours to `mean`. */
+export function addSequentialOverlap(
+  mean: RunningMean,
+  assignment: Assignment,
+  experts: number,
+  options: SequentialOptions,
+): void {
   const where = 'sequentialOverlap';
   const rows = checkAssignment(assignment, experts, where);
   const { indices, slots, mask } = assignment;
-  const { sequenceLength, expertsPerToken = slots, documents, into: mean = new RunningMean() } = options;
+  const { sequenceLength, expertsPerToken = slots, documents } = options;
   checkValue(
     Number.isInteger(sequenceLength) && sequenceLength > 0 && rows % sequenceLength === 0,
     `${rows} tokens are no whole sequences of length ${sequenceLength}.`,
@@ -62,7 +72,6 @@ export function sequentialOverlap(
       (documents === undefined || documents[t] === documents[t + 1]);
     if (neighbours) mean.add(sharedExperts(indices, t, indices, t + 1, slots) / expertsPerToken);
   }
-  return mean.value;
 }
 
 /** Document ids [N] from flags [N] that are 1 at the first token of each packed document (`RouteContext`). */

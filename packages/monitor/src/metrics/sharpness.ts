@@ -7,8 +7,6 @@ export interface SharpnessOptions {
   readonly mask?: ArrayLike<number> | undefined;
   /** Expert groups of a granular model; each group's row of P sums to 1, and values are means over groups. */
   readonly groups?: number | undefined;
-  /** Running mean to add to. */
-  readonly into?: RunningMean | undefined;
 }
 
 /**
@@ -20,8 +18,20 @@ export function routingEntropy(
   experts: number,
   options: SharpnessOptions = {},
 ): number | null {
+  const mean = new RunningMean();
+  addRoutingEntropy(mean, probabilities, experts, options);
+  return mean.value;
+}
+
+/** Adds each token's H(P_t)/log E to `mean`. */
+export function addRoutingEntropy(
+  mean: RunningMean,
+  probabilities: ArrayLike<number>,
+  experts: number,
+  options: SharpnessOptions,
+): void {
   const where = 'routingEntropy';
-  const { mask, groups = 1, into: mean = new RunningMean() } = options;
+  const { mask, groups = 1 } = options;
   const rows = probabilities.length / experts;
   checkValue(
     Number.isInteger(rows),
@@ -44,7 +54,6 @@ export function routingEntropy(
     }
     mean.add(entropy * scale);
   }
-  return mean.value;
 }
 
 /** H of `size` masses from `first` on, scaled to sum 1; 0·log 0 = 0. */
@@ -74,8 +83,20 @@ export function confidence(
   slots: number,
   options: SharpnessOptions = {},
 ): number | null {
+  const mean = new RunningMean();
+  addConfidence(mean, weights, slots, options);
+  return mean.value;
+}
+
+/** Adds each token's Σ_j w_tj² to `mean`. */
+export function addConfidence(
+  mean: RunningMean,
+  weights: ArrayLike<number>,
+  slots: number,
+  options: SharpnessOptions,
+): void {
   const where = 'confidence';
-  const { mask, groups = 1, into: mean = new RunningMean() } = options;
+  const { mask, groups = 1 } = options;
   const rows = weights.length / slots;
   checkValue(Number.isInteger(rows), `${weights.length} entries are no rows of ${slots} slots.`, where);
   if (mask !== undefined) checkLength(mask, rows, 'mask', where);
@@ -85,5 +106,4 @@ export function confidence(
     for (let j = 0; j < slots; j++) squares += weights[t * slots + j]! ** 2;
     mean.add(squares / groups);
   }
-  return mean.value;
 }

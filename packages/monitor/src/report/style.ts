@@ -10,7 +10,7 @@ const RULES = `
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%;scroll-behavior:smooth}
 @media (prefers-reduced-motion:reduce){html{scroll-behavior:auto}}
-body{margin:0;background:var(--page);color:var(--text);
+body{margin:0;overflow-wrap:anywhere;background:var(--page);color:var(--text);
 font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","Helvetica Neue",Arial,sans-serif}
 main,header,footer{max-width:1180px;margin:0 auto;padding:0 24px}
 header{padding-top:44px}
@@ -44,7 +44,7 @@ figure{margin:0}figcaption{font-weight:600;font-size:.92rem;margin-bottom:4px}
 .pairs{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr));gap:24px 32px}
 .pairs>*{min-width:0}
 .legend{list-style:none;margin:0 0 12px;padding:0;display:flex;flex-wrap:wrap;gap:2px 16px;font-size:.86rem}
-.legend .what{color:var(--muted)}.legend li{display:flex;align-items:center;gap:6px}
+.legend .what{color:var(--muted)}.legend li{min-width:0;display:flex;align-items:center;gap:6px}
 details{margin-top:14px}summary{cursor:pointer;color:var(--accent);font-size:.9rem;width:fit-content}
 details[open] summary{margin-bottom:10px}
 .scroll{overflow-x:auto;margin:0 0 18px;max-width:100%;

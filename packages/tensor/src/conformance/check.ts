@@ -107,7 +107,7 @@ export function uniform(name: string, shape: readonly number[], low: number, hig
 /** Numbers that differ by 0.05 at least and keep that far from 0, in random order: for functions with kinks. */
 export function distinct(name: string, shape: readonly number[]): NdArray {
   const order = rng.split(`${name} ${shape.join('x')}`, 2).permutation(build(shape, () => 0).data.length);
-  return new NdArray(shape, Array.from(order, at => Math.fround(0.05 * (at - order.length / 2) + 0.025)));
+  return new NdArray(shape, Array.from(order, at => Math.fround(0.05 * (at - Math.floor(order.length / 2)) + 0.025)));
 }
 
 export function integers(name: string, shape: readonly number[], low: number, high: number): NdArray {

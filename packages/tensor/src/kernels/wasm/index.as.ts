@@ -1,5 +1,6 @@
 export { adamwStep } from './adamw.as';
 export { attention, attentionBlock, attentionGrad, attentionShape } from './attention.as';
+export { binary, floatToInt, select } from './binary.as';
 export { crossEntropy, crossEntropyGrad } from './cross-entropy.as';
 export { gemm, gemmWork, setWideTiles } from './gemm.as';
 export { keepMathConstants } from './math.as';

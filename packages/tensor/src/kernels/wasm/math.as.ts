@@ -42,6 +42,12 @@ let T4: f32 = 1.33314422036e-1;
 let T5: f32 = -3.33332819422e-1;
 let TWO: f32 = 2;
 let TANH_SMALL: f32 = 0.625;
+let R1: f32 = 0.3275911;
+let R2: f32 = 1.061405429;
+let R3: f32 = -1.453152027;
+let R4: f32 = 1.421413741;
+let R5: f32 = -0.284496736;
+let R6: f32 = 0.254829592;
 
 /** Makes the constants opaque to the compiler: `one` must be 1. Every module that imports this file re-exports it. */
 export function keepMathConstants(one: f32): void {
@@ -80,6 +86,12 @@ export function keepMathConstants(one: f32): void {
   T5 *= one;
   TWO *= one;
   TANH_SMALL *= one;
+  R1 *= one;
+  R2 *= one;
+  R3 *= one;
+  R4 *= one;
+  R5 *= one;
+  R6 *= one;
 }
 
 /** e^x, error below 2 ulp; 0 where the result would be denormal (below −87.34), ∞ above 88.72. */
@@ -174,6 +186,20 @@ export function keepMathConstants(one: f32): void {
   const lost = f32x4.div(f32x4.sub(e, f32x4.sub(u, f32x4.splat(ONE))), u);
   const y = f32x4.add(f32x4.pmax(x, f32x4.splat(0)), f32x4.add(log4(u), lost));
   return v128.bitselect(y, x, f32x4.eq(x, x));
+}
+
+/** The error function, absolute error below 1.5e-7 (Abramowitz & Stegun 7.1.26, as in tfjs). */
+// @ts-ignore: decorator
+@inline export function erf4(x: v128): v128 {
+  const size = f32x4.abs(x);
+  const one = f32x4.splat(ONE);
+  const t = f32x4.div(one, madd(size, f32x4.splat(R1), one));
+  let p = madd(f32x4.splat(R2), t, f32x4.splat(R3));
+  p = madd(p, t, f32x4.splat(R4));
+  p = madd(p, t, f32x4.splat(R5));
+  p = madd(p, t, f32x4.splat(R6));
+  const y = f32x4.sub(one, f32x4.mul(f32x4.mul(p, t), exp4(f32x4.neg(f32x4.mul(x, x)))));
+  return v128.or(y, v128.and(x, i32x4.splat(0x80000000)));
 }
 
 /** The first `count` (1 to 3) floats at `address`, the other lanes 0. */

@@ -4,6 +4,7 @@ import { broadcast_util, getKernel, util } from '@tensorflow/tfjs-core';
 import type { WasmCall } from '../../wasm-call.ts';
 import { wasmGemm, wasmGemmWork } from './gemm.ts';
 import type { KernelArguments } from './stock.ts';
+import { broadcastStrides } from './strides.ts';
 
 /** C[…, m, n] = op(A)·op(B), the batch axes broadcast. */
 export function batchMatMul(call: WasmCall, { inputs, attrs }: KernelArguments): TensorInfo | undefined {
@@ -40,13 +41,12 @@ export function batchMatMul(call: WasmCall, { inputs, attrs }: KernelArguments):
     return out;
   }
   const work = call.scratch(wasmGemmWork(call, m, n, k));
-  const stridesA = broadcastStrides(batchA, batch, 4 * m * k);
-  const stridesB = broadcastStrides(batchB, batch, 4 * k * n);
+  const [stridesA, stridesB] = [broadcastStrides(batchA, batch), broadcastStrides(batchB, batch)];
   for (let i = 0; i < count; i++) {
     wasmGemm(call, {
       ...base,
-      a: base.a + offset(i, batch, stridesA),
-      b: base.b + offset(i, batch, stridesB),
+      a: base.a + 4 * m * k * offset(i, batch, stridesA),
+      b: base.b + 4 * k * n * offset(i, batch, stridesB),
       c: base.c + 4 * i * m * n,
       work,
     });
@@ -98,18 +98,6 @@ const ACTIVATION_KERNELS: Readonly<Record<string, string>> = {
 
 function split(shape: readonly number[]): [number[], number, number] {
   return [shape.slice(0, -2), shape[shape.length - 2] as number, shape[shape.length - 1] as number];
-}
-
-/** Bytes per step of each axis of `batch`; 0 on the axes that `shape` broadcasts. */
-function broadcastStrides(shape: readonly number[], batch: readonly number[], unit: number): number[] {
-  let stride = unit;
-  const strides = batch.map(() => 0);
-  for (let i = 1; i <= shape.length; i++) {
-    const size = shape[shape.length - i] as number;
-    if (size !== 1) strides[batch.length - i] = stride;
-    stride *= size;
-  }
-  return strides;
 }
 
 function offset(index: number, batch: readonly number[], strides: readonly number[]): number {

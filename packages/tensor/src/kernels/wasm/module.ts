@@ -34,6 +34,12 @@ export interface TensorKernels {
   ): void;
   sumAxis(x: number, out: number, outer: number, count: number, inner: number, scale: number): void;
   maxAxis(x: number, out: number, outer: number, count: number, inner: number): void;
+  binary(
+    kind: number, ints: number, a: number, b: number, out: number,
+    axes: number, rank: number, n: number, aStep: number, bStep: number,
+  ): void;
+  select(condition: number, a: number, b: number, out: number, n: number): void;
+  floatToInt(x: number, out: number, n: number): void;
   unary(kind: number, x: number, out: number, n: number): void;
   softmaxRows(x: number, out: number, rows: number, n: number): void;
   gatherRows(x: number, indices: number, out: number, m: number, n: number, width: number): void;

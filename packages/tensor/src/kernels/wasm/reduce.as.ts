@@ -99,7 +99,11 @@ export function maxAxis(x: usize, out: usize, outer: i32, count: i32, inner: i32
     for (let j: usize = 0; j < row; j += 4) store<f32>(out + j, -Infinity);
     for (let r = 0; r < count; r++) {
       let j: usize = 0;
-      for (; j + 16 <= row; j += 16) v128.store(out + j, f32x4.max(v128.load(out + j), v128.load(x + j)));
+      // a NaN in `out` stays, as pmax(a, b) is a < b ? b : a; one in x is put there
+      for (; j + 16 <= row; j += 16) {
+        const b = v128.load(x + j);
+        v128.store(out + j, v128.bitselect(f32x4.pmax(v128.load(out + j), b), b, f32x4.eq(b, b)));
+      }
       for (; j < row; j += 4) store<f32>(out + j, max<f32>(load<f32>(out + j), load<f32>(x + j)));
       x += row;
     }
@@ -107,17 +111,19 @@ export function maxAxis(x: usize, out: usize, outer: i32, count: i32, inner: i32
   }
 }
 
-/** The largest of `count` contiguous floats. */
+/** The largest of `count` contiguous floats; NaN if any is NaN. */
 export function maxRun(x: usize, count: i32): f32 {
-  let m0 = f32x4.splat(-Infinity), m1 = m0, m2 = m0, m3 = m0;
+  // pmax passes over NaNs, which are noted beside it: a fraction of the instructions of f32x4.max
+  let m0 = f32x4.splat(-Infinity), m1 = m0;
+  let nan = f32x4.splat(0);
   let i = 0;
-  for (; i + 16 <= count; i += 16) {
-    m0 = f32x4.max(m0, v128.load(x)); m1 = f32x4.max(m1, v128.load(x, 16));
-    m2 = f32x4.max(m2, v128.load(x, 32)); m3 = f32x4.max(m3, v128.load(x, 48));
-    x += 64;
+  for (; i + 8 <= count; i += 8) {
+    const a = v128.load(x), b = v128.load(x, 16);
+    m0 = f32x4.pmax(m0, a); m1 = f32x4.pmax(m1, b);
+    nan = v128.or(nan, v128.or(f32x4.ne(a, a), f32x4.ne(b, b)));
+    x += 32;
   }
-  for (; i + 4 <= count; i += 4) { m0 = f32x4.max(m0, v128.load(x)); x += 16; }
-  let m = maxLanes(f32x4.max(f32x4.max(m0, m1), f32x4.max(m2, m3)));
+  let m = v128.any_true(nan) ? NaN : maxLanes(f32x4.pmax(m0, m1));
   for (; i < count; i++) { m = max<f32>(m, load<f32>(x)); x += 4; }
   return m;
 }

@@ -1,5 +1,20 @@
 /** Puts this package's kernels in the place of the slow stock ones of the tfjs wasm backend. */
-import { _FusedMatMul, BatchMatMul, Max, Mean, Softmax, Sum, Transpose } from '@tensorflow/tfjs-core';
+import {
+  _FusedMatMul,
+  BatchMatMul,
+  Cast,
+  GatherV2,
+  Max,
+  Mean,
+  Select,
+  Slice,
+  Softmax,
+  Sum,
+  Tile,
+  Transpose,
+} from '@tensorflow/tfjs-core';
+import { BINARY_KERNELS, binary, cast, select } from './binary.ts';
+import { gather, slice, tile } from './copy.ts';
 import { batchMatMul, fusedMatMul } from './matmul.ts';
 import { reduction } from './reduce.ts';
 import { type Replacement, replaceKernel } from './stock.ts';
@@ -14,6 +29,12 @@ const REPLACEMENTS: Readonly<Record<string, Replacement>> = {
   [Mean]: reduction('mean', 'axis'),
   [Max]: reduction('max', 'reductionIndices'),
   [Softmax]: softmax,
+  [Select]: select,
+  [Cast]: cast,
+  [Slice]: slice,
+  [Tile]: tile,
+  [GatherV2]: gather,
+  ...Object.fromEntries(BINARY_KERNELS.map(name => [name, binary(name)])),
   ...Object.fromEntries(UNARY_KERNELS.map(name => [name, unary(name)])),
 };
 

@@ -38,16 +38,31 @@ function copyCells(x: usize, xRow: usize, out: usize, outRow: usize, rows: i32, 
   for (; at < bytes; at += 4) store<i32>(to + at, load<i32>(from + at));
 }
 
+/** Stores one element `count` times. */
+// @ts-ignore: decorator
+@inline function fillRun(to: usize, from: usize, count: i32): void {
+  const value = v128.load32_splat(from);
+  let i = 0;
+  for (; i + 4 <= count; i += 4) { v128.store(to, value); to += 16; }
+  for (; i < count; i++) { v128.store32_lane(to, value, 0); to += 4; }
+}
+
+/** In place of a number of rows, what to do with a run. */
+const COPY: i32 = 0;
+const FILL: i32 = -1;
+
 /**
  * Walks `rank` outer axes, described at `axes` by [size, x stride, out stride, counter] in 4 ints each (counters
- * zero), and in each place either copies a run of `columns` elements (rows = 0) or transposes a plane.
+ * zero), and in each place transposes a plane, or copies a run of `columns` elements (rows = 0), or fills it with one
+ * (rows = −1). A stride of 0 repeats.
  */
 export function transposeWalk(
   x: usize, out: usize, axes: usize, rank: i32, rows: i32, columns: i32, xRow: usize, outRow: usize,
 ): void {
   const bytes = <usize>columns << 2;
   while (true) {
-    if (rows == 0) copyRun(out, x, bytes);
+    if (rows == COPY) copyRun(out, x, bytes);
+    else if (rows == FILL) fillRun(out, x, columns);
     else transpose2d(x, xRow, out, outRow, rows, columns);
     let d = rank - 1;
     for (; d >= 0; d--) {

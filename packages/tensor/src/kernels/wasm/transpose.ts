@@ -5,6 +5,7 @@ import type { WasmCall } from '../../wasm-call.ts';
 import { alias } from './alias.ts';
 import { tensorKernels } from './module.ts';
 import type { KernelArguments } from './stock.ts';
+import { strides, walkTable } from './strides.ts';
 
 export function transpose(call: WasmCall, { inputs, attrs }: KernelArguments): TensorInfo | undefined {
   const x = inputs.x as TensorInfo;
@@ -17,33 +18,31 @@ export function transpose(call: WasmCall, { inputs, attrs }: KernelArguments): T
   const out = call.output(outShape, x.dtype);
   const rank = plan.perm.length;
   const last = rank - 1;
-  const xStrides = byteStrides(plan.shape);
-  const outStrides = byteStrides(plan.perm.map(axis => plan.shape[axis] as number));
+  const xStrides = strides(plan.shape);
+  const outStrides = strides(plan.perm.map(axis => plan.shape[axis] as number));
   const columns = plan.shape[last] as number;
   // the axis that becomes the last one, and where the last one goes
   const from = plan.perm[last] as number;
   const to = plan.perm.indexOf(last);
   const inPlane = (position: number): boolean => position === last || position === to;
   const outer = plan.perm.map((_, position) => position).filter(position => !inPlane(position));
-  const axes = call.scratch(16 * rank);
-  const table = call.ints(axes, 4 * rank);
-  outer.forEach((position, i) => {
-    const axis = plan.perm[position] as number;
-    table.set(
-      [plan.shape[axis] as number, xStrides[axis] as number, outStrides[position] as number, 0],
-      4 * i,
-    );
-  });
+  const table = walkTable(
+    call,
+    outer.map(position => {
+      const axis = plan.perm[position] as number;
+      return { size: plan.shape[axis] as number, a: xStrides[axis] as number, b: outStrides[position] as number };
+    }),
+  );
   const rows = from === last ? 0 : (plan.shape[from] as number);
   tensorKernels(call.backend).transposeWalk(
     call.address(x),
     call.address(out),
-    axes,
+    table,
     outer.length,
     rows,
     columns,
-    xStrides[from] as number,
-    outStrides[to] as number,
+    4 * (xStrides[from] as number),
+    4 * (outStrides[to] as number),
   );
   return out;
 }
@@ -67,14 +66,4 @@ function mergeAxes(shape: readonly number[], perm: readonly number[]): { shape: 
     shape: order.map(i => (groups[i] as number[]).reduce((size, axis) => size * (shape[axis] as number), 1)),
     perm: groups.map((_, i) => order.indexOf(i)),
   };
-}
-
-function byteStrides(shape: readonly number[]): number[] {
-  const strides: number[] = [];
-  let stride = 4;
-  for (let i = shape.length - 1; i >= 0; i--) {
-    strides[i] = stride;
-    stride *= shape[i] as number;
-  }
-  return strides;
 }

@@ -1,5 +1,5 @@
 /** Elementwise functions of contiguous float32 data. */
-import { exp4, loadPart, log4, sigmoid4, softplus4, storePart, tanh4 } from './math.as';
+import { erf4, exp4, loadPart, log4, sigmoid4, softplus4, storePart, tanh4 } from './math.as';
 
 // The order is that of UNARY_KERNELS in unary.ts.
 // @ts-ignore: decorator
@@ -11,7 +11,8 @@ import { exp4, loadPart, log4, sigmoid4, softplus4, storePart, tanh4 } from './m
   if (kind == 4) return softplus4(x);
   if (kind == 5) return f32x4.sqrt(x);
   if (kind == 6) return f32x4.div(f32x4.splat(1), f32x4.sqrt(x));
-  return f32x4.div(f32x4.splat(1), x);
+  if (kind == 7) return f32x4.div(f32x4.splat(1), x);
+  return erf4(x);
 }
 
 // @ts-ignore: decorator
@@ -36,6 +37,7 @@ export function unary(kind: i32, x: usize, out: usize, n: i32): void {
     case 4: run(4, x, out, n); break;
     case 5: run(5, x, out, n); break;
     case 6: run(6, x, out, n); break;
-    default: run(7, x, out, n);
+    case 7: run(7, x, out, n); break;
+    default: run(8, x, out, n);
   }
 }

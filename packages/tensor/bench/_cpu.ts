@@ -1,0 +1,17 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { adamwStep, causalAttention, crossEntropy, rmsNorm, rotary, swiglu, setBackend, wasmKernelReport } from '@spectra/tensor';
+await setBackend('wasm'); console.log(JSON.stringify(wasmKernelReport()));
+const T=(n:string,f:()=>tf.TensorContainer)=>{for(let i=0;i<3;i++)tf.dispose(f());let best=1e9,bw=1e9;for(let i=0;i<15;i++){const c=process.cpuUsage(),t=performance.now();for(let k=0;k<4;k++)tf.dispose(f());const d=process.cpuUsage(c);best=Math.min(best,(d.user+d.system)/4000);bw=Math.min(bw,(performance.now()-t)/4);}console.log(n.padEnd(30),'cpu',best.toFixed(3),'wall',bw.toFixed(3));};
+const x=tf.randomUniform([2048,512],0.1,2);
+for(const n of ['exp','softmax','erf','softplus'])T(n,()=>(tf as any)[n](x));T('max1',()=>tf.max(x,1));T('max0',()=>tf.max(x,0));
+const q=tf.randomNormal([8,256,4,32]) as tf.Tensor4D;
+T('attention fwd',()=>causalAttention(q,q,q));
+const docs=tf.tensor2d(Int32Array.from({length:2048},(_,i)=>Math.floor((i%256)/90)),[8,256],'int32');
+T('attention fwd docs',()=>causalAttention(q,q,q,{queryDocuments:docs,keyDocuments:docs}));
+T('attention fwd+bwd',()=>tf.valueAndGrad((z:any)=>tf.sum(causalAttention(z,z,z)))(q));
+const h=tf.randomNormal([2048,128]) as tf.Tensor2D,w=tf.randomUniform([128]) as tf.Tensor1D,gu=tf.randomNormal([4096,512]) as tf.Tensor2D;
+T('rms fwd',()=>rmsNorm(h,w,1e-5));T('rms both',()=>tf.valueAndGrad((z:any)=>tf.sum(rmsNorm(z,w,1e-5)))(h));
+T('swiglu fwd',()=>swiglu(gu));T('swiglu both',()=>tf.valueAndGrad((z:any)=>tf.sum(swiglu(z)))(gu));
+const lg=tf.randomNormal([2048,1024]) as tf.Tensor2D,t=tf.tensor1d(Int32Array.from({length:2048},(_,i)=>i%1024),'int32'),on=tf.ones([2048]) as tf.Tensor1D;
+T('ce fwd',()=>crossEntropy(lg,t,on));T('ce both',()=>tf.valueAndGrad((z:any)=>tf.sum(crossEntropy(z,t,on)))(lg));
+T('gemv',()=>tf.matMul(tf.tensor2d(new Float32Array(512),[1,512]),tf.reshape(x,[512,2048]) as any));
