@@ -23,6 +23,7 @@ function leadingVector(A: Tensor2D): Tensor2D {
   const rescaled = (M: Tensor2D): Tensor2D => tf.div(M, atLeast(tf.max(tf.abs(M))));
   const unit = (v: Tensor): Tensor2D => tf.div(v, atLeast(tf.sqrt(tf.sum(tf.square(v)))));
   const squared = rescaled(tf.matMul(rescaled(A), rescaled(A), true, false));
+  if (A.shape[0] === 1) return unit(squared); // tfjs has no oneHot of depth 1
   let power = squared;
   for (let i = 0; i < SQUARINGS; i++) power = rescaled(tf.matMul(power, power, true, false));
   const longest = tf.oneHot(tf.argMax(tf.sum(tf.square(power), 0)), A.shape[0]);

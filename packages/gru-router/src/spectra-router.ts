@@ -14,7 +14,7 @@ import {
   selectQuota,
   selectTopK,
 } from '@spectra/routing';
-import { adaptiveEpsilon, sinkhorn, warmStart } from '@spectra/sinkhorn';
+import { adaptiveEpsilon } from '@spectra/sinkhorn';
 import { checkShape, checkValue, noGrad, type Parameter } from '@spectra/tensor';
 import type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
@@ -23,22 +23,10 @@ import { entropyLoss, type LossTerms, warmup, weightedLoss, zLoss } from './loss
 import { type ResolvedOptions, resolveOptions, type SpectraRouterOptions } from './options.ts';
 import { costOfScores, type OsrCost, osrCost } from './osr-cost.ts';
 import type { SpectraRouterParameters } from './parameters.ts';
+import { type Plan, type PlanContext, pricedPlan, transportPlan, transportPotentials } from './plan.ts';
 import { SpectraState } from './router-state.ts';
 import { specialityLoss } from './speciality.ts';
 import { STATISTICS } from './statistics.ts';
-
-/** Below this ε a probability may underflow; log probabilities are then what is compared. */
-const LOG_SCORES_BELOW = 0.025;
-
-/** What a rule made of the cost. */
-interface Plan {
-  /** P [N,E] */
-  readonly probabilities: Tensor2D;
-  /** What experts are chosen by: P or log P. */
-  readonly scores: Tensor2D;
-  /** What `commit` wants to know of it. */
-  readonly statistics: Readonly<Record<string, Tensor>>;
-}
 
 export class SpectraRouter implements Router {
   readonly kind = 'spectra';
@@ -112,7 +100,7 @@ export class SpectraRouter implements Router {
         mask: live,
         gram: causal ? causalGram : undefined,
       });
-      const plan = causal ? this.pricedPlan(osr.cost, live, context) : this.transportPlan(osr.cost, live);
+      const plan = this.plan(osr.cost, live, context);
       const indices = this.select(plan.scores, live, causal);
       const load = expertLoad(indices, experts);
       const decision = {
@@ -182,61 +170,16 @@ export class SpectraRouter implements Router {
     return gramMatrix(tf.tensor2d(mean, [experts, routerDim]));
   }
 
-  /** ε·g [E] of the last step, where Sinkhorn starts. */
-  private start(): Tensor1D | undefined {
-    return this.options.warmStart ? tf.tensor1d(this.current.potentials) : undefined;
-  }
-
-  /** Entropic transport over the batch: balanced, not causal. */
-  private transportPlan(cost: Tensor2D, mask: Tensor1D | undefined): Plan {
-    const { iterations, tolerance, groups, sinkhornGradient } = this.options;
-    const { epsilon } = this;
-    const result = sinkhorn(cost, {
-      epsilon,
-      iterations,
-      tolerance,
-      groups,
-      mask,
-      gradient: sinkhornGradient,
-      start: this.start(),
-    });
-    const { plan, f, g, firstBad, columnError } = result;
-    const logPlan = (): Tensor2D => {
-      const perGroup = tf.add(tf.reshape(f, [-1, groups, 1]), tf.reshape(g, [1, groups, -1]));
-      return tf.sub(tf.reshape(perGroup, cost.shape), tf.div(cost, epsilon)) as Tensor2D;
-    };
-    return {
-      probabilities: plan,
-      scores: epsilon < LOG_SCORES_BELOW ? logPlan() : plan,
-      statistics: {
-        [STATISTICS.potentials]: warmStart(result, epsilon),
-        [STATISTICS.firstBad]: firstBad,
-        [STATISTICS.columnError]: columnError,
-      },
-    };
-  }
-
-  /** P_t = softmax((γ − C_t)/ε): a token's route depends on itself and its past only. */
-  private pricedPlan(cost: Tensor2D, mask: Tensor1D | undefined, context: RouteContext): Plan {
-    const { experts, groups, iterations, price } = this.options;
-    const { epsilon } = this;
-    const priced =
-      context.balance === 'none' ? tf.neg(cost) : tf.sub(tf.tensor1d(this.price(context.training)), cost);
-    const logits = tf.reshape(tf.div(priced, epsilon), [-1, groups, experts / groups]);
-    const rows = tf.reshape(tf.softmax(logits), [-1, experts]) as Tensor2D;
-    const probabilities = mask === undefined ? rows : (tf.mul(rows, tf.expandDims(mask, 1)) as Tensor2D);
-    const scores =
-      epsilon < LOG_SCORES_BELOW ? (tf.reshape(logits, [-1, experts]) as Tensor2D) : probabilities;
-    // this price is an average of potentials, so they are wanted in every mode
-    const wanted = context.training && price === 'sinkhorn';
-    const potentials = wanted
-      ? warmStart(sinkhorn(cost, { epsilon, iterations, groups, mask, start: this.start() }), epsilon)
-      : undefined;
-    return {
-      probabilities,
-      scores,
-      statistics: potentials === undefined ? {} : { [STATISTICS.potentials]: potentials },
-    };
+  private plan(cost: Tensor2D, mask: Tensor1D | undefined, context: RouteContext): Plan {
+    const { options, epsilon } = this;
+    const start = options.warmStart ? tf.tensor1d(this.current.potentials) : undefined;
+    const inForce: PlanContext = { options, epsilon, mask, start };
+    if (context.balance === 'batch') return transportPlan(cost, inForce);
+    const price = context.balance === 'none' ? undefined : tf.tensor1d(this.price(context.training));
+    const plan = pricedPlan(cost, price, inForce);
+    if (!context.training || options.price === 'assignment') return plan;
+    // that price averages potentials, so it wants them in every mode
+    return { ...plan, statistics: { [STATISTICS.potentials]: transportPotentials(cost, inForce) } };
   }
 
   private select(scores: Tensor2D, mask: Tensor1D | undefined, causal: boolean): Tensor2D {

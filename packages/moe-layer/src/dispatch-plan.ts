@@ -58,7 +58,7 @@ function planOnDevice(indices: Tensor2D, experts: number): tf.Tensor[] {
   const flat = indices.reshape([-1]) as Tensor1D;
   const live = flat.greaterEqual(0);
   const bucket = tf.where(live, flat, tf.fill(flat.shape, experts, 'int32')) as Tensor1D;
-  const hot = tf.oneHot(bucket, experts + 1).cast('float32') as Tensor2D;
+  const hot = tf.oneHot(bucket, experts + 1, 1, 0, 'float32') as Tensor2D;
   const rank = tf.cumsum(hot, 0, true).mul(hot).sum(1);
   const counts = hot.sum(0) as Tensor1D;
   const starts = tf.cumsum(counts, 0, true) as Tensor1D;

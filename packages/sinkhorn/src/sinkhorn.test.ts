@@ -203,3 +203,18 @@ it('a failed check leaves no tensors behind', async () => {
     expect(() => sinkhorn(cost)).toThrow();
   });
 });
+
+it('needs no memory per step beyond its g vector', async () => {
+  const [N, E] = [128, 8];
+  const cost = random('cost', [N, E]);
+  const cotangent = random('cotangent', [N, E]);
+  const peak = async (iterations: number) => {
+    const { peakBytes } = await tf.profile(() => {
+      gradient(cost, cotangent, { iterations }).dispose();
+      return tf.scalar(0);
+    });
+    return peakBytes;
+  };
+  const perStep = ((await peak(44)) - (await peak(4))) / 40;
+  expect(perStep).toBeLessThanOrEqual(3 * E * 4); // a plan has N·E·4
+});

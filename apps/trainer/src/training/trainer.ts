@@ -93,9 +93,13 @@ export class Trainer {
       });
     }
     const lr = learningRate(scheduleOf(optim, train.steps), this.step);
-    this.optimizer.step(grads, lr, scale);
-    tf.dispose([...grads.values()]);
-    this.model.routers.forEach((router, i) => router.commit(results.map(result => result.layers[i]!.statistics)));
+    try {
+      // first the routers: they refuse a cost that is not finite, which a GPU reports only now
+      this.model.routers.forEach((router, i) => router.commit(results.map(result => result.layers[i]!.statistics)));
+      this.optimizer.step(grads, lr, scale);
+    } finally {
+      tf.dispose([...grads.values()]);
+    }
     this.step++;
     const tokens = batches.reduce((sum, batch) => sum + batch.documents.reduce((n, d) => n + (d >= 0 ? 1 : 0), 0), 0);
     this.tokensSeen += tokens;

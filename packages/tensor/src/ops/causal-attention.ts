@@ -112,7 +112,7 @@ export interface CausalAttentionOptions {
   readonly keyDocuments?: Tensor2D | undefined;
   /** Positions a query sees, itself included; all before it by default. */
   readonly window?: number | undefined;
-  /** Multiplies q·kᵀ; 1/√d by default. */
+  /** Positive, multiplies q·kᵀ; 1/√d by default. */
   readonly scale?: number | undefined;
 }
 
@@ -145,6 +145,8 @@ export function causalAttention(
     `the window must be an integer ≥ 0, got ${window}.`,
     where,
   );
+  const scale = options.scale ?? 1 / Math.sqrt(width);
+  checkValue(scale > 0, `the scale must be positive, got ${scale}.`, where);
   checkValue(
     (queryDocuments === undefined) === (keyDocuments === undefined),
     'give both document tensors or neither.',
@@ -152,8 +154,7 @@ export function causalAttention(
   );
   checkDocuments(queryDocuments, [batch, length], `${where} queryDocuments`);
   checkDocuments(keyDocuments, [batch, k.shape[1]], `${where} keyDocuments`);
-  const attrs = { window, scale: options.scale ?? 1 / Math.sqrt(width) };
-  const [out, normaliser] = op({ q, k, v, queryDocuments, keyDocuments }, attrs) as [Tensor4D, Tensor];
+  const [out, normaliser] = op({ q, k, v, queryDocuments, keyDocuments }, { window, scale }) as [Tensor4D, Tensor];
   normaliser.dispose();
   return out;
 }

@@ -1,6 +1,7 @@
 /** The gradient of a matrix product whose batch axes are broadcast. */
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { broadcast_util, matMul, reshape, sum } from '@tensorflow/tfjs-core';
+import { matMul } from '@tensorflow/tfjs-core';
+import { unbroadcast } from './broadcast-gradients.ts';
 import type { Repair } from './repair.ts';
 
 export const matMulGradient: Repair = {
@@ -20,9 +21,3 @@ export const matMulGradient: Repair = {
     }),
   },
 };
-
-/** Sums over the axes that broadcasting had added or stretched. */
-function unbroadcast(grad: Tensor, shape: number[]): Tensor {
-  const axes = broadcast_util.getReductionAxes(shape, grad.shape);
-  return reshape(axes.length === 0 ? grad : sum(grad, axes), shape);
-}

@@ -31,7 +31,7 @@ export function filled(
   backend: object,
   shape: readonly number[],
   dtype: DataType,
-  values: number | Int32Array,
+  values: number | Int32Array | Float32Array,
 ): TensorInfo {
   const data =
     typeof values === 'number' ? util.getTypedArrayFromDType(dtype as 'float32', util.sizeFromShape([...shape])).fill(values) : values;

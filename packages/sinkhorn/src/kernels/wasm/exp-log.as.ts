@@ -35,7 +35,7 @@ export function keepMathConstants(one: f32): void {
 }
 
 /**
- * exp(x) for x ≤ 44, within 2 ulp. Unlike the shared `exp4` it gives denormals, which a plan has, and the gradients of
+ * exp(x) for x ≤ 44, within 1 ulp. Unlike the shared `exp4` it gives denormals, which a plan has, and the gradients of
  * nearly one-hot rows consist of: the result is scaled by 2^64 until the last product.
  */
 // @ts-ignore: decorator

@@ -9,7 +9,8 @@
  */
 import { gemm } from './gemm.as';
 import { exp4, log1 } from './math.as';
-import { maxLanes, sumLanes } from './simd.as';
+import { maxRun } from './reduce.as';
+import { madd, sumLanes } from './simd.as';
 
 /** Queries of a block; a multiple of the product's tile height. */
 const BLOCK: i32 = 60;
@@ -31,9 +32,9 @@ export function attentionShape(
   width = widthOf; valueWidth = valueWidthOf; window = windowOf; scale = scaleOf;
 }
 
-/** Floats of one block of scores. */
+/** Floats of one block of scores, and of a row's worth of sums beside it. */
 export function attentionBlock(): i32 {
-  return BLOCK * ((keys + 3) & ~3);
+  return BLOCK * ((keys + 3) & ~3) + BLOCK;
 }
 
 /** The first key that the query at `position` may see by its window. */
@@ -58,65 +59,54 @@ function blockStart(first: i32, rows: i32, queryDocuments: usize, keyDocuments: 
   return start & ~3;
 }
 
-/** All bits where keys j … j + 3 may be seen: low ≤ j ≤ position, and of the document. */
+/** Stores −∞ at `from` to `to`. */
 // @ts-ignore: decorator
-@inline function visible(j: i32, low: i32, position: i32, document: i32, keyDocuments: usize, at: usize): v128 {
-  const index = i32x4.add(i32x4.splat(j), i32x4(0, 1, 2, 3));
-  let mask = v128.and(i32x4.ge_s(index, i32x4.splat(low)), i32x4.le_s(index, i32x4.splat(position)));
-  if (keyDocuments != 0) {
-    // the last three keys are compared one by one: reading on could leave the memory
-    const documents = j + 4 <= keys ? v128.load(at) : lastDocuments(j, at);
-    mask = v128.and(mask, i32x4.eq(documents, i32x4.splat(document)));
-  }
-  return mask;
-}
-
-function lastDocuments(j: i32, at: usize): v128 {
-  let documents = i32x4.splat(-1);
-  documents = v128.load32_lane(at, documents, 0);
-  if (j + 1 < keys) documents = v128.load32_lane(at, documents, 1, 4);
-  if (j + 2 < keys) documents = v128.load32_lane(at, documents, 2, 8);
-  return documents;
+@inline function hide(row: usize, from: i32, to: i32): void {
+  for (let j = from; j < to; j++) store<f32>(row + (<usize>j << 2), -Infinity);
 }
 
 /**
- * scores → e^(scale·score − shift), 0 where masked, for one row of keys from `start` (a multiple of 4) to `end`.
- * With `given` the shift is `lse`, else the row's maximum. Returns the sum; sets `rowShift`.
+ * Hides the scores of one row that its query may not see: keys start … end, a multiple of 4 of them with what fills
+ * the row up. `start` is a multiple of 4.
  */
-let rowShift: f32 = 0;
-function expMasked(
-  row: usize, start: i32, end: i32, position: i32, document: i32, keyDocuments: usize, given: bool, lse: f32,
-): f32 {
-  const low = windowStart(position);
-  const factor = f32x4.splat(scale);
-  const none = document < 0 && keyDocuments != 0;
-  let top = lse;
-  if (!given) {
-    let m = f32x4.splat(-Infinity);
-    for (let j = start; j < end; j += 4) {
-      const at = row + (<usize>(j - start) << 2);
-      const s = f32x4.mul(v128.load(at), factor);
-      const mask = visible(j, low, position, document, keyDocuments, keyDocuments + (<usize>j << 2));
-      m = f32x4.max(m, v128.bitselect(s, f32x4.splat(-Infinity), mask));
-    }
-    top = none ? -Infinity : maxLanes(m);
+function mask(row: usize, start: i32, end: i32, position: i32, document: i32, keyDocuments: usize): void {
+  const count = end - start;
+  const low = max(0, windowStart(position) - start), high = position + 1 - start;
+  const padded = (count + 3) & ~3;
+  if (keyDocuments != 0 && document < 0) { hide(row, 0, padded); return; }
+  hide(row, 0, min(low, padded));
+  hide(row, max(0, high), padded);
+  if (keyDocuments == 0) return;
+  const documents = keyDocuments + (<usize>start << 2);
+  const mine = i32x4.splat(document), hidden = f32x4.splat(-Infinity);
+  const visible = min(high, count);
+  let j = low & ~3;
+  for (; j + 4 <= visible; j += 4) {
+    const at = row + (<usize>j << 2);
+    v128.store(at, v128.bitselect(v128.load(at), hidden, i32x4.eq(v128.load(documents + (<usize>j << 2)), mine)));
   }
-  rowShift = top;
-  if (none || top == -Infinity || top == Infinity && given) {
-    for (let j = start; j < end; j += 4) v128.store(row + (<usize>(j - start) << 2), f32x4.splat(0));
-    rowShift = -Infinity;
-    return 0;
+  for (; j < visible; j++) {
+    if (load<i32>(documents + (<usize>j << 2)) != document) store<f32>(row + (<usize>j << 2), -Infinity);
   }
-  const shift = f32x4.splat(top);
-  let total = f32x4.splat(0);
-  for (let j = start; j < end; j += 4) {
-    const at = row + (<usize>(j - start) << 2);
-    const e = exp4(f32x4.sub(f32x4.mul(v128.load(at), factor), shift));
-    const p = v128.and(e, visible(j, low, position, document, keyDocuments, keyDocuments + (<usize>j << 2)));
-    v128.store(at, p);
-    total = f32x4.add(total, p);
+}
+
+/** row = e^(scale·row − shift) for a multiple of 4 of scores; returns the sum. */
+function expRow(row: usize, n: i32, shift: f32): f32 {
+  const c = f32x4.splat(scale), s = f32x4.splat(-shift);
+  let a = f32x4.splat(0), b = a;
+  let j = 0;
+  for (; j + 8 <= n; j += 8) {
+    const p = exp4(madd(v128.load(row), c, s)), q = exp4(madd(v128.load(row, 16), c, s));
+    v128.store(row, p); v128.store(row, q, 16);
+    a = f32x4.add(a, p); b = f32x4.add(b, q);
+    row += 32;
   }
-  return sumLanes(total);
+  if (j < n) {
+    const p = exp4(madd(v128.load(row), c, s));
+    v128.store(row, p);
+    a = f32x4.add(a, p);
+  }
+  return sumLanes(f32x4.add(a, b));
 }
 
 /** `work`: one block of scores, then the product's scratch. lse is +∞ where a query sees no key. */
@@ -127,6 +117,7 @@ export function attention(
   const qRow = <usize>(heads * width) << 2, kRow = <usize>(keyHeads * width) << 2;
   const vRow = <usize>(keyHeads * valueWidth) << 2, outRow = <usize>(heads * valueWidth) << 2;
   const group = heads / keyHeads;
+  const sums = work + (<usize>(attentionBlock() - BLOCK) << 2);
   for (let b = 0; b < batch; b++) {
     const qDocs: usize = queryDocuments == 0 ? <usize>0 : queryDocuments + (<usize>(b * length) << 2);
     const kDocs: usize = keyDocuments == 0 ? <usize>0 : keyDocuments + (<usize>(b * keys) << 2);
@@ -148,11 +139,18 @@ export function attention(
         for (let r = 0; r < rows; r++) {
           const document = qDocs == 0 ? 0 : load<i32>(qDocs + (<usize>(i + r) << 2));
           const scores = work + <usize>r * row;
-          const total = expMasked(scores, start, end, first + r, document, kDocs, false, 0);
-          scaleRow(scores, count, total == 0 ? 0 : 1 / total);
-          store<f32>(lseBlock + (<usize>r << 2), rowShift == -Infinity ? Infinity : rowShift + log1(total));
+          mask(scores, start, end, first + r, document, kDocs);
+          const top = maxRun(scores, (count + 3) & ~3) * scale;
+          let total: f32 = 0;
+          if (top == -Infinity) memory.fill(scores, 0, row);
+          else total = expRow(scores, (count + 3) & ~3, top);
+          store<f32>(sums + (<usize>r << 2), top == -Infinity ? 0 : 1 / total);
+          store<f32>(lseBlock + (<usize>r << 2), top == -Infinity ? Infinity : top + log1(total));
         }
         gemm(rows, valueWidth, count, work, row, 4, vFrom, vRow, 4, outBlock, outRow, false, gemmWork);
+        for (let r = 0; r < rows; r++) {
+          scaleRow(outBlock + <usize>r * outRow, valueWidth, load<f32>(sums + (<usize>r << 2)));
+        }
       }
     }
   }
@@ -160,7 +158,9 @@ export function attention(
 
 function scaleRow(row: usize, n: i32, by: f32): void {
   const c = f32x4.splat(by);
-  for (let j = 0; j < n; j += 4) { v128.store(row, f32x4.mul(v128.load(row), c)); row += 16; }
+  let j = 0;
+  for (; j + 4 <= n; j += 4) { v128.store(row, f32x4.mul(v128.load(row), c)); row += 16; }
+  for (; j < n; j++) { store<f32>(row, load<f32>(row) * by); row += 4; }
 }
 
 /**
@@ -199,9 +199,11 @@ export function attentionGrad(
         for (let r = 0; r < rows; r++) {
           const document = qDocs == 0 ? 0 : load<i32>(qDocs + (<usize>(i + r) << 2));
           const shift = load<f32>(lseBlock + (<usize>r << 2));
-          expMasked(work + <usize>r * row, start, end, first + r, document, kDocs, true, shift);
+          const scores = work + <usize>r * row;
+          mask(scores, start, end, first + r, document, kDocs);
+          expRow(scores, (count + 3) & ~3, shift);
           const mean = dot(dout + atOut + <usize>r * outRow, out + atOut + <usize>r * outRow, valueWidth);
-          slopeRow(work + <usize>r * row, slopes + <usize>r * row, count, mean);
+          slopeRow(scores, slopes + <usize>r * row, count, mean);
         }
         gemm(count, valueWidth, rows, work, 4, row, dout + atOut, outRow, 4, dv + atV, vRow, true, gemmWork);
         gemm(rows, width, count, slopes, row, 4, k + atK, kRow, 4, dq + atQ, qRow, false, gemmWork);

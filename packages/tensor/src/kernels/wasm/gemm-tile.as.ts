@@ -90,3 +90,46 @@ export function tile6x16(a: usize, b: usize, b2: usize, step: usize, k: i32, c: 
   v128.store(c, c40, 0); v128.store(c, c41, 16); v128.store(c, c42, 32); v128.store(c, c43, 48); c += ldc;
   v128.store(c, c50, 0); v128.store(c, c51, 16); v128.store(c, c52, 32); v128.store(c, c53, 48);
 }
+
+/**
+ * out += Σ_i a_i·B_i for one row of C and `n` columns of B as it lies: for a single row, packing and 6-row tiles would
+ * cost more than the product. `aStep` bytes from one k to the next, `step` from one row of B to the next. Each element
+ * is summed in the order of the tiles.
+ */
+export function row1(a: usize, aStep: usize, b: usize, step: usize, k: i32, out: usize, n: i32): void {
+  let i = 0;
+  for (; i + 4 <= k; i += 4) {
+    const a0 = v128.load32_splat(a), a1 = v128.load32_splat(a + aStep);
+    const a2 = v128.load32_splat(a + 2 * aStep), a3 = v128.load32_splat(a + 3 * aStep);
+    let p0 = b, p1 = b + step, p2 = b + 2 * step, p3 = b + 3 * step, to = out;
+    let j = 0;
+    for (; j + 8 <= n; j += 8) {
+      let x = madd(a0, v128.load(p0), v128.load(to)), y = madd(a0, v128.load(p0, 16), v128.load(to, 16));
+      x = madd(a1, v128.load(p1), x); y = madd(a1, v128.load(p1, 16), y);
+      x = madd(a2, v128.load(p2), x); y = madd(a2, v128.load(p2, 16), y);
+      x = madd(a3, v128.load(p3), x); y = madd(a3, v128.load(p3, 16), y);
+      v128.store(to, x); v128.store(to, y, 16);
+      p0 += 32; p1 += 32; p2 += 32; p3 += 32; to += 32;
+    }
+    for (; j < n; j++) {
+      let x = madd(a0, v128.load32_splat(p0), v128.load32_splat(to));
+      x = madd(a1, v128.load32_splat(p1), x);
+      x = madd(a2, v128.load32_splat(p2), x);
+      x = madd(a3, v128.load32_splat(p3), x);
+      v128.store32_lane(to, x, 0);
+      p0 += 4; p1 += 4; p2 += 4; p3 += 4; to += 4;
+    }
+    a += 4 * aStep; b += 4 * step;
+  }
+  for (; i < k; i++) {
+    const a0 = v128.load32_splat(a);
+    let p = b, to = out;
+    let j = 0;
+    for (; j + 4 <= n; j += 4) { v128.store(to, madd(a0, v128.load(p), v128.load(to))); p += 16; to += 16; }
+    for (; j < n; j++) {
+      v128.store32_lane(to, madd(a0, v128.load32_splat(p), v128.load32_splat(to)), 0);
+      p += 4; to += 4;
+    }
+    a += aStep; b += step;
+  }
+}

@@ -10,7 +10,7 @@
  * bytes. `work` is scratch of `gemmWork(m, n, k)` bytes, 16-byte aligned. C must not overlap A or B.
  */
 import { packA, packB } from './gemm-pack.as';
-import { tile6x16, tile6x8 } from './gemm-tile.as';
+import { row1, tile6x16, tile6x8 } from './gemm-tile.as';
 
 const KC: i32 = 256;
 const MC: i32 = 96;
@@ -54,6 +54,12 @@ export function gemm(
     for (let pc = 0; pc < k; pc += KC) {
       const kc = min(KC, k - pc);
       const blockB = b + <usize>pc * bRow + <usize>jc * bCol;
+      if (m == 1 && bCol == 4) {
+        memory.fill(panelsB, 0, <usize>nc << 2);
+        row1(a + <usize>pc * aCol, aCol, blockB, bRow, kc, panelsB, nc);
+        copyTile(panelsB, c + (<usize>jc << 2), cRow, 1, nc, accumulate || pc > 0);
+        continue;
+      }
       const whole = nc & ~7;
       // read as it lies, B still has its last, partly filled panel packed: reading past a row could leave the memory
       const packedFrom = direct ? whole : 0;
@@ -107,8 +113,14 @@ function tiles(
 }
 
 function copyTile(tile: usize, c: usize, cRow: usize, rows: i32, columns: i32, accumulate: bool): void {
+  const bytes = <usize>columns << 2;
   for (let i = 0; i < rows; i++) {
-    for (let j: usize = 0; j < <usize>columns << 2; j += 4) {
+    let j: usize = 0;
+    for (; j + 16 <= bytes; j += 16) {
+      const value = v128.load(tile + j);
+      v128.store(c + j, accumulate ? f32x4.add(value, v128.load(c + j)) : value);
+    }
+    for (; j < bytes; j += 4) {
       const value = load<f32>(tile + j);
       store<f32>(c + j, accumulate ? value + load<f32>(c + j) : value);
     }

@@ -73,8 +73,17 @@ describe('matrix product', () => {
     );
   });
 
+  test('a row alone has the bits that it has among others', () => {
+    const [a, b] = [random([9, 700], 1), random([700, 1100], 2)];
+    const all = tf.matMul(a as tf.Tensor2D, b as tf.Tensor2D);
+    for (const row of [0, 8]) {
+      const one = tf.matMul(tf.slice(a, [row, 0], [1, 700]) as tf.Tensor2D, b as tf.Tensor2D);
+      expect(one.dataSync()).toEqual(tf.slice(all, [row, 0], [1, 1100]).dataSync());
+    }
+  });
+
   test('more columns than a block holds', () => {
-    for (const m of [3, 30]) check(random([m, 20], 1), random([20, 1037], 2), false, false);
+    for (const m of [1, 3, 30]) check(random([m, 20], 1), random([20, 1037], 2), false, false);
     check(random([130, 20], 1), random([1100, 20], 2), false, true);
   });
 

@@ -123,7 +123,7 @@ export function maxRun(x: usize, count: i32): f32 {
     nan = v128.or(nan, v128.or(f32x4.ne(a, a), f32x4.ne(b, b)));
     x += 32;
   }
-  let m = v128.any_true(nan) ? NaN : maxLanes(f32x4.pmax(m0, m1));
+  let m: f32 = v128.any_true(nan) ? <f32>NaN : maxLanes(f32x4.pmax(m0, m1));
   for (; i < count; i++) { m = max<f32>(m, load<f32>(x)); x += 4; }
   return m;
 }
