@@ -1,5 +1,14 @@
 /** Fused ops, forward and backward: the peer is the op composed of tfjs's own, on our replaced kernels. */
-import { adamwStep, causalAttention, crossEntropy, gatherRows, rmsNorm, rotary, segmentSum, swiglu } from '@spectra/tensor';
+import {
+  adamwStep,
+  causalAttention,
+  crossEntropy,
+  gatherRows,
+  rmsNorm,
+  rotary,
+  segmentSum,
+  swiglu,
+} from '@spectra/tensor';
 import * as tf from '@tensorflow/tfjs-core';
 import type { KernelCase } from './kernels.ts';
 
@@ -25,7 +34,10 @@ export function fusedCases(quick: boolean): KernelCase[] {
   const weight = tf.randomUniform([128]) as tf.Tensor1D;
   const gateUp = tf.randomNormal([tokens, 512]);
   const logits = tf.randomNormal([tokens, 1024]);
-  const targets = tf.tensor1d(Int32Array.from({ length: tokens }, (_, i) => (i * 31) % 1024), 'int32');
+  const targets = tf.tensor1d(
+    Int32Array.from({ length: tokens }, (_, i) => (i * 31) % 1024),
+    'int32',
+  );
   const ones = tf.ones([tokens]) as tf.Tensor1D;
   const q = tf.randomNormal([batch, length, heads, width]) as tf.Tensor4D;
   const angles = tf.randomNormal([1, length, width / 2]);
@@ -68,8 +80,18 @@ export function fusedCases(quick: boolean): KernelCase[] {
       logits,
     ),
     pair('rotary', x => rotary(x as tf.Tensor4D, cos, sin), plainRotary, q),
-    pair('causalAttention', x => causalAttention(x as tf.Tensor4D, x as tf.Tensor4D, x as tf.Tensor4D), plainAttention, q),
-    pair('gatherRows', x => gatherRows(x as tf.Tensor2D, targets), x => tf.gather(x, targets), table),
+    pair(
+      'causalAttention',
+      x => causalAttention(x as tf.Tensor4D, x as tf.Tensor4D, x as tf.Tensor4D),
+      plainAttention,
+      q,
+    ),
+    pair(
+      'gatherRows',
+      x => gatherRows(x as tf.Tensor2D, targets),
+      x => tf.gather(x, targets),
+      table,
+    ),
     {
       name: 'segmentSum',
       ours: () => segmentSum(hidden as tf.Tensor2D, targets, 1024),

@@ -60,7 +60,15 @@ function measure(c: KernelCase): KernelRow {
   }
   const [ours_ms, peer_ms] = [median(ours), median(peer)];
   const speed = c.flops === undefined ? {} : { ours_gflops: c.flops / ours_ms / 1e6 };
-  return { case: c.name, backend: 'wasm', ours_ms, peer: c.peer, peer_ms, ratio: peer_ms / ours_ms, ...speed };
+  return {
+    case: c.name,
+    backend: 'wasm',
+    ours_ms,
+    peer: c.peer,
+    peer_ms,
+    ratio: peer_ms / ours_ms,
+    ...speed,
+  };
 }
 
 await setBackend('wasm');
@@ -75,4 +83,5 @@ for (const c of [...stockCases(backend, quick), ...fusedCases(quick)]) {
   console.log(`${row.case.padEnd(44)} ${times} ${row.ratio.toFixed(2).padStart(8)}x  ${row.peer}${speed}`);
 }
 const at = process.argv.indexOf('--json');
-if (at >= 0) writeFileSync(process.argv[at + 1]!, `${JSON.stringify({ report: wasmKernelReport(), rows }, null, 2)}\n`);
+if (at >= 0)
+  writeFileSync(process.argv[at + 1]!, `${JSON.stringify({ report: wasmKernelReport(), rows }, null, 2)}\n`);

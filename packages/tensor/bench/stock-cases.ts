@@ -18,7 +18,7 @@ export function stockCases(backend: BackendWasm, quick: boolean): KernelCase[] {
     if (stock === undefined) throw new Error(`${kernelName} replaces nothing.`);
     const dispose = (out: tf.TensorInfo): tf.TensorContainer => {
       backend.disposeData(out.dataId);
-      return null;
+      return [];
     };
     return {
       name,
@@ -32,7 +32,10 @@ export function stockCases(backend: BackendWasm, quick: boolean): KernelCase[] {
   const y = tf.randomUniform([2048, 512], 0.1, 2);
   const column = tf.randomUniform([2048, 1], 0.1, 2);
   const heads = tf.randomUniform([8, 256, 4, 32]);
-  const ids = tf.tensor1d(Int32Array.from({ length: 2048 }, (_, i) => (i * 37) % 2048), 'int32');
+  const ids = tf.tensor1d(
+    Int32Array.from({ length: 2048 }, (_, i) => (i * 37) % 2048),
+    'int32',
+  );
   const mask = tf.greater(x, 1);
   const row = tf.randomUniform([1, 512]);
 

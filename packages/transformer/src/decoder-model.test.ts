@@ -2,10 +2,12 @@ import { AdamW, valueAndGrads } from '@spectra/tensor';
 import { expectClose, noLeaks, testBackend } from '@spectra/testing';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { emptyCache } from './cache.ts';
 import type { ModelConfigInput } from './config.ts';
 import { DecoderModel } from './decoder-model.ts';
 import { languageModelLoss } from './loss.ts';
 import { ids, largestDifference, randomRows, SPECTRA, TINY, tinyMoe } from './test-support.ts';
+import { tidied } from './tidied.ts';
 
 beforeAll(testBackend);
 
@@ -109,6 +111,39 @@ describe.each([
       model.dispose();
       return [alone, expected];
     });
+  });
+});
+
+it('goes on with documents, and begins new ones, through a cache', async () => {
+  await noLeaks(async () => {
+    const model = new DecoderModel(MOE, { seed: 1 });
+    const rows = randomRows(2, 2, 8);
+    const documents = [
+      [0, 0, 0, 0, 1, 1, 2, 2],
+      [3, 3, 4, 4, 4, 4, 4, 4],
+    ];
+    const part = (from: number, to: number) => ({
+      inputIds: ids(rows.map(row => row.slice(from, to))),
+      documents: ids(documents.map(row => row.slice(from, to))),
+    });
+    const whole = tf.tidy(() => model.forward(part(0, 8)).logits);
+    const pieces = tidied(() => {
+      let cache = emptyCache();
+      const logits = [
+        [0, 3],
+        [3, 4],
+        [4, 5],
+        [5, 8],
+      ].map(([from, to]) => {
+        const out = model.forward({ ...part(from!, to!), cache });
+        cache = out.cache!;
+        return out.logits;
+      });
+      return tf.concat(logits, 1);
+    });
+    expect(await largestDifference(pieces, whole)).toBeLessThan(2e-5);
+    model.dispose();
+    return [whole, pieces];
   });
 });
 

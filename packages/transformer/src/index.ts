@@ -11,6 +11,7 @@ export { createRouters } from './create-routers.ts';
 export type { TokenRoute } from './decode-pass.ts';
 export { DecoderLayer } from './decoder-layer.ts';
 export * from './decoder-model.ts';
+export type { ForwardInput, ForwardOutput } from './forward-input.ts';
 export * from './generate.ts';
 export { fromHfConfig, toHfConfig } from './hf-config.ts';
 export * from './loss.ts';

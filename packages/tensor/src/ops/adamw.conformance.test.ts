@@ -32,6 +32,7 @@ test.each([1, 3, 4, 30])('a few steps of %i parameters', async size => {
     tf.dispose([...found, g]);
     found = next;
   }
-  for (const [i, name] of ['p', 'm', 'v'].entries()) await expectClose(found[i]!, exact[i]!, { name, tolerance: 3e-6 });
+  for (const [i, name] of ['p', 'm', 'v'].entries())
+    await expectClose(found[i]!, exact[i]!, { name, tolerance: 3e-6 });
   tf.dispose(found);
 });

@@ -33,10 +33,13 @@ function oracle(shape: Shape, q: Float64Array, k: Float64Array, v: Float64Array)
         const weights: [number, number][] = [];
         for (let j = 0; j <= position; j++) {
           if (window > 0 && j <= position - window) continue;
-          if (documents !== undefined && (documents[j] !== documents[position] || documents[j]! < 0)) continue;
+          if (documents !== undefined && (documents[j] !== documents[position] || documents[j]! < 0))
+            continue;
           let score = 0;
           for (let c = 0; c < width; c++) {
-            score += q[((b * length + i) * heads + h) * width + c]! * k[((b * keys + j) * keyHeads + g) * width + c]!;
+            score +=
+              q[((b * length + i) * heads + h) * width + c]! *
+              k[((b * keys + j) * keyHeads + g) * width + c]!;
           }
           weights.push([j, Math.exp(score * scale)]);
         }
@@ -81,20 +84,24 @@ const SMALL: Shape = { batch: 2, length: 5, keys: 5, heads: 2, keyHeads: 2, widt
 describe('causal attention', () => {
   test('plain', () => check(SMALL));
   test('one token', () => check({ ...SMALL, length: 1, keys: 1 }));
-  test('odd sizes, shared key heads', () => check({ ...SMALL, length: 7, keys: 7, heads: 6, keyHeads: 2, width: 3 }));
+  test('odd sizes, shared key heads', () =>
+    check({ ...SMALL, length: 7, keys: 7, heads: 6, keyHeads: 2, width: 3 }));
   test('values of another width, own scale', () => check({ ...SMALL, valueWidth: 6, scale: 0.3 }));
   test('a past', () => check({ ...SMALL, length: 3, keys: 9 }));
   test('a window', () => check({ ...SMALL, length: 9, keys: 9, window: 3 }));
   test('documents and padding', () =>
     check({ ...SMALL, length: 9, keys: 9, documents: [0, 0, 1, 1, 1, -1, 2, 2, -1] }));
-  test('documents that come back', () => check({ ...SMALL, length: 7, keys: 7, documents: [0, 1, 0, 1, 1, 0, 3] }));
+  test('documents that come back', () =>
+    check({ ...SMALL, length: 7, keys: 7, documents: [0, 1, 0, 1, 1, 0, 3] }));
   test('documents, a past and a window', () =>
     check({ ...SMALL, length: 4, keys: 10, window: 4, documents: [-1, -1, 0, 0, 0, 1, 1, 1, 1, -1] }));
 });
 
 test('more than one block of queries agrees with the same rows on their own', async () => {
   const [batch, length, heads, width] = [1, 133, 2, 8] as const;
-  const [q, k, v] = [1, 2, 3].map(seed => tf.randomNormal([batch, length, heads, width], 0, 1, 'float32', seed));
+  const [q, k, v] = [1, 2, 3].map(seed =>
+    tf.randomNormal([batch, length, heads, width], 0, 1, 'float32', seed),
+  );
   const documents = tf.tensor2d(
     Array.from({ length }, (_, i) => (i % 50 === 49 ? -1 : Math.floor(i / 45))),
     [1, length],
@@ -133,5 +140,7 @@ test('bad shapes are named', () => {
   const two = tf.zeros([1, 3, 2, 4]) as tf.Tensor4D;
   expect(() => causalAttention(x, two, two)).toThrow(/no multiple/);
   expect(() => causalAttention(x, x, x, { window: -1 })).toThrow(/window/);
-  expect(() => causalAttention(x, x, x, { queryDocuments: tf.zeros([1, 3]) })).toThrow(/both document tensors/);
+  expect(() => causalAttention(x, x, x, { queryDocuments: tf.zeros([1, 3]) })).toThrow(
+    /both document tensors/,
+  );
 });

@@ -154,7 +154,10 @@ export function causalAttention(
   );
   checkDocuments(queryDocuments, [batch, length], `${where} queryDocuments`);
   checkDocuments(keyDocuments, [batch, k.shape[1]], `${where} keyDocuments`);
-  const [out, normaliser] = op({ q, k, v, queryDocuments, keyDocuments }, { window, scale }) as [Tensor4D, Tensor];
+  const [out, normaliser] = op({ q, k, v, queryDocuments, keyDocuments }, { window, scale }) as [
+    Tensor4D,
+    Tensor,
+  ];
   normaliser.dispose();
   return out;
 }

@@ -14,7 +14,10 @@ test.each([
 ])('rotary %o', async ({ batch, length, heads, width, turned, tables }) => {
   const half = turned / 2;
   const angles = pseudoRandom(tables * length * half, 5, 3);
-  const [cosines, sines] = [angles.map(a => Math.fround(Math.cos(a))), angles.map(a => Math.fround(Math.sin(a)))];
+  const [cosines, sines] = [
+    angles.map(a => Math.fround(Math.cos(a))),
+    angles.map(a => Math.fround(Math.sin(a))),
+  ];
   const cos = tf.tensor3d(Float32Array.from(cosines), [tables, length, half]);
   const sin = tf.tensor3d(Float32Array.from(sines), [tables, length, half]);
   await checkOp({

@@ -17,7 +17,7 @@ import { orderedSegmentSum } from './segment-sum-webgpu.ts';
 import { orderedMatMul } from './split-k.ts';
 import { tiedExtrema } from './tied-extrema.ts';
 import { clipNaN, sharedIdentity, wasmBooleans } from './wasm-values.ts';
-import { argShape, emptyTopK, highRank, intReductions } from './webgpu-shapes.ts';
+import { emptyTopK, firstArg, highRank, intReductions } from './webgpu-shapes.ts';
 import { realCast, unaryEdges } from './webgpu-values.ts';
 
 /** By name; a later one wraps an earlier one where they meet at a kernel. */
@@ -40,7 +40,7 @@ export const REPAIRS = {
   'ordered-matmul': orderedMatMul,
   'empty-reductions': emptyReductions,
   'tied-extrema': tiedExtrema,
-  'arg-shape': argShape,
+  'first-arg': firstArg,
   'high-rank': highRank,
   'empty-topk': emptyTopK,
   'shared-identity': sharedIdentity,

@@ -21,5 +21,5 @@ export interface Repair {
 export interface KernelCall {
   readonly inputs: { readonly [name: string]: TensorInfo };
   readonly backend: object;
-  readonly attrs?: NamedAttrMap;
+  readonly attrs?: NamedAttrMap | undefined;
 }

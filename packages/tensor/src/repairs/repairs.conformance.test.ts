@@ -1,6 +1,7 @@
 import { backendUnderTest, testBackend } from '@spectra/testing';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { checkDevice } from '../check-device.ts';
 import { BACKEND_NAMES, type BackendName } from '../define-op.ts';
 import { Rng } from '../rng.ts';
 import { REPAIRS, type RepairName } from './install.ts';
@@ -145,6 +146,87 @@ const cases: Case[] = [
     expected: [0, 0, 0, 0, 0, 0],
   },
   {
+    repair: 'broadcast-gradients', about: 'maximum of a scalar', backends: everywhere,
+    run: () => grad(x => tf.sum(tf.maximum(x, [1, 3, 1])), tf.scalar(2)),
+    expected: [2],
+  },
+  {
+    repair: 'matmul-broadcast', about: 'batch axes on both sides', backends: ['cpu', 'webgpu'],
+    run: () => tf.matMul(tf.tensor4d([1, 10], [2, 1, 1, 1]), tf.tensor4d([1, 2, 3], [1, 3, 1, 1])),
+    expected: [1, 2, 3, 10, 20, 30],
+  },
+  {
+    repair: 'scatter-update-copy', about: 'the tensor scattered into', backends: ['cpu'],
+    run: () => {
+      const tensor = tf.tensor1d([1, 1, 1]);
+      tf.tensorScatterUpdate(tensor, int([1], [1, 1]), tf.tensor1d([5]));
+      return tensor;
+    },
+    expected: [1, 1, 1],
+  },
+  {
+    repair: 'shared-identity', about: 'copies made by a clone', backends: ['wasm'],
+    run: () => {
+      const count = () => tf.backend().numDataIds();
+      const x = tf.ones([2]);
+      const before = count();
+      tf.clone(x);
+      return tf.scalar(count() - before);
+    },
+    expected: [0],
+  },
+  {
+    repair: 'wasm-booleans', about: 'casts', backends: ['wasm'],
+    run: () => [tf.cast(int([3, 256, 0, -1]), 'bool'), tf.cast(tf.tensor1d([0.5, 0, -2]), 'bool')],
+    expected: [1, 1, 0, 1, 1, 0, 1],
+  },
+  {
+    repair: 'wasm-booleans', about: 'reverse', backends: ['wasm'],
+    run: () => tf.reverse(tf.greater(tf.tensor1d([1, 1, 0, 0, 0]), 0)),
+    expected: [0, 0, 0, 1, 1],
+  },
+  {
+    repair: 'clip-nan', about: 'NaN', backends: ['wasm'],
+    run: () => tf.clipByValue(tf.tensor1d([Number.NaN, 5, -5, 0.5]), -1, 2),
+    expected: [Number.NaN, 2, -1, 0.5],
+  },
+  {
+    repair: 'unary-edges', about: 'log of 0 and exp of NaN', backends: ['webgpu'],
+    run: () => [tf.log(tf.tensor1d([0])), tf.exp(tf.tensor1d([Number.NaN]))],
+    expected: [-Infinity, Number.NaN],
+  },
+  {
+    repair: 'real-cast', about: 'a transposed cast', backends: ['webgpu'],
+    run: () => tf.transpose(tf.cast(int([1, 2, 3, 4], [1, 2, 2]), 'float32'), [0, 2, 1]),
+    expected: [1, 3, 2, 4],
+  },
+  {
+    repair: 'int-reductions', about: 'max and any along the first axis', backends: ['webgpu'],
+    run: () => [
+      tf.max(int([1, 9, 5, 2, 7, 3, 8, 4], [2, 2, 2]), 0),
+      tf.any(tf.greater(tf.tensor3d([0, 1, 0, 0, 0, 0, 1, 0], [2, 2, 2]), 0), 0),
+    ],
+    expected: [7, 9, 8, 4, 0, 1, 1, 0],
+  },
+  {
+    repair: 'first-arg', about: 'ties in a long row', backends: ['webgpu'],
+    run: () => [tf.argMax(tf.concat([tf.zeros([1, 1]), tf.ones([1, 99])], 1), 1), tf.argMin(tf.zeros([1, 100]), 1)],
+    expected: [1, 0],
+  },
+  {
+    repair: 'high-rank', about: 'where and pad at rank 5', backends: ['webgpu'],
+    run: () => {
+      const x = tf.reshape(tf.tensor1d([1, 2]), [1, 1, 1, 1, 2]);
+      return [tf.where(tf.greater(x, 1), x, tf.zerosLike(x)), tf.pad(x, [[0, 0], [1, 0], [0, 0], [0, 0], [0, 1]])];
+    },
+    expected: [0, 2, 0, 0, 0, 1, 2, 0],
+  },
+  {
+    repair: 'empty-topk', about: 'no rows', backends: ['webgpu'],
+    run: () => int(tf.topk(tf.zeros([0, 4]), 2).values.shape),
+    expected: [0, 2],
+  },
+  {
     repair: 'tied-extrema', about: 'a tie of two', backends: everywhere,
     run: () => grad(x => tf.add(tf.sum(tf.max(x, 1)), tf.sum(tf.min(x, 1))), tf.tensor2d([[2, 2, 1], [1, 3, 2]])),
     expected: [0.5, 0.5, 1, 1, 1, 0],
@@ -190,6 +272,7 @@ describe('repairs', () => {
     await expectRight(c);
     set(false, name);
     if (c.backends.includes(backendUnderTest())) expect(await faulty(c), 'faulty without the repair').toBe(true);
+    await checkDevice().catch(() => undefined); // what the faulty shader left
     set(true, name);
     const before = tf.memory().numTensors;
     await expectRight(c);
@@ -207,7 +290,11 @@ describe('repairs', () => {
     expect(snapshot()).toEqual(stock);
   });
 
+  it('has a case for every repair', () => {
+    expect(new Set(cases.map(c => c.repair))).toEqual(new Set(Object.keys(REPAIRS)));
+  });
+
   it('says of every repair what is wrong without it', () => {
-    for (const repair of Object.values(REPAIRS)) expect(repair.fault).toMatch(/^[A-Zi].*\.$/);
+    for (const repair of Object.values(REPAIRS)) expect(repair.fault).toMatch(/^[A-Za-z].*\.$/);
   });
 });

@@ -1,7 +1,7 @@
 /** Kernels of the wasm backend that copy or convert wrongly. */
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
-import type { KernelCall, Repair } from './repair.ts';
+import type { Repair } from './repair.ts';
 import { filled, present, release, runKernel, single } from './run-kernel.ts';
 
 export const sharedIdentity: Repair = {
@@ -17,8 +17,8 @@ export const sharedIdentity: Repair = {
   },
 };
 
-function run(call: KernelCall, name: string, inputs: Record<string, TensorInfo>, attrs = {}): TensorInfo {
-  return runKernel(name, 'wasm', call.backend, inputs, attrs);
+function run(backend: object, name: string, inputs: Record<string, TensorInfo>, attrs = {}): TensorInfo {
+  return runKernel(name, 'wasm', backend, inputs, attrs);
 }
 
 export const wasmBooleans: Repair = {
@@ -30,7 +30,7 @@ export const wasmBooleans: Repair = {
         const { dtype } = call.attrs as unknown as { dtype: string };
         if (dtype !== 'bool' || x.dtype === 'bool') return present(stock, 'Cast')(call);
         const zero = filled(call.backend, [], x.dtype, 0);
-        const out = run(call, 'NotEqual', { a: x, b: zero });
+        const out = run(call.backend, 'NotEqual', { a: x, b: zero });
         release(call.backend, zero);
         return out;
       },
@@ -38,9 +38,9 @@ export const wasmBooleans: Repair = {
         const x = call.inputs['x'] as TensorInfo;
         const kernel = present(stock, 'Reverse');
         if (x.dtype !== 'bool') return kernel(call);
-        const whole = run(call, 'Cast', { x }, { dtype: 'int32' });
+        const whole = run(call.backend, 'Cast', { x }, { dtype: 'int32' });
         const reversed = single(kernel, { ...call, inputs: { x: whole } });
-        const out = run(call, 'Cast', { x: reversed }, { dtype: 'bool' });
+        const out = run(call.backend, 'Cast', { x: reversed }, { dtype: 'bool' });
         release(call.backend, whole, reversed);
         return out;
       },
@@ -56,8 +56,8 @@ export const clipNaN: Repair = {
         const x = call.inputs['x'] as TensorInfo;
         const { clipValueMin, clipValueMax } = call.attrs as unknown as { clipValueMin: number; clipValueMax: number };
         const [low, high] = [clipValueMin, clipValueMax].map(v => filled(call.backend, [], x.dtype, v));
-        const above = run(call, 'Maximum', { a: x, b: low! });
-        const out = run(call, 'Minimum', { a: above, b: high! });
+        const above = run(call.backend, 'Maximum', { a: x, b: low! });
+        const out = run(call.backend, 'Minimum', { a: above, b: high! });
         release(call.backend, low!, high!, above);
         return out;
       },

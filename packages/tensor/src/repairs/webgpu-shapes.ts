@@ -3,6 +3,7 @@ import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { backend_util, util } from '@tensorflow/tfjs-core';
 import type { KernelWrap, Repair } from './repair.ts';
 import { filled, present, release, reshaped, runKernel, single } from './run-kernel.ts';
+import { runFlat } from './webgpu-program.ts';
 
 interface ReductionAttributes {
   readonly axis?: number | number[];
@@ -40,20 +41,34 @@ export const intReductions: Repair = {
   kernels: { webgpu: Object.fromEntries(['Max', 'Min', 'All', 'Any', 'Prod'].map(name => [name, transposedFirst(name)])) },
 };
 
-function scalarArg(kernelName: string): KernelWrap {
-  return stock => call => {
+/** One thread per output looks at its elements in order: of equal ones it keeps the first. */
+function firstExtreme(sign: '>' | '<'): KernelWrap {
+  return () => call => {
     const x = call.inputs['x'] as TensorInfo;
-    const out = single(present(stock, kernelName), call);
-    if (x.shape.length !== 1) return out;
-    const scalar = reshaped('webgpu', call.backend, out, []);
-    release(call.backend, out);
-    return scalar;
+    const given = (call.attrs as unknown as { axis: number }).axis;
+    const axis = util.parseAxisParam(given, x.shape)[0] as number;
+    return runFlat(call.backend, {
+      key: `first_${sign === '>' ? 'largest' : 'smallest'}`,
+      shape: x.shape.filter((_, i) => i !== axis),
+      dtype: 'int32',
+      inputs: { x },
+      uniforms: { count: [x.shape[axis]!], inner: [util.sizeFromShape(x.shape.slice(axis + 1))] },
+      body: `
+        let start = (index / uniforms.inner) * uniforms.count * uniforms.inner + index % uniforms.inner;
+        var best = x[start];
+        var position = 0;
+        for (var i = 1; i < uniforms.count; i++) {
+          let candidate = x[start + i * uniforms.inner];
+          if (candidate ${sign} best) { best = candidate; position = i; }
+        }
+        result[index] = position;`,
+    });
   };
 }
 
-export const argShape: Repair = {
-  fault: 'argMax and argMin of a vector give a vector of one element instead of a scalar.',
-  kernels: { webgpu: { ArgMax: scalarArg('ArgMax'), ArgMin: scalarArg('ArgMin') } },
+export const firstArg: Repair = {
+  fault: 'argMax and argMin give any of several equal elements, and of a vector a vector of one element.',
+  kernels: { webgpu: { ArgMax: firstExtreme('>'), ArgMin: firstExtreme('<') } },
 };
 
 export const highRank: Repair = {

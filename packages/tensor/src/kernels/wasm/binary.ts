@@ -18,7 +18,16 @@ import type { KernelArguments, Replacement } from './stock.ts';
 import { broadcastStrides, joinAxes, walkTable } from './strides.ts';
 
 /** The order is that of the constants in binary.as.ts. */
-export const BINARY_KERNELS = [Maximum, Minimum, Greater, GreaterEqual, Less, LessEqual, Equal, NotEqual] as const;
+export const BINARY_KERNELS = [
+  Maximum,
+  Minimum,
+  Greater,
+  GreaterEqual,
+  Less,
+  LessEqual,
+  Equal,
+  NotEqual,
+] as const;
 
 export function binary(kernelName: (typeof BINARY_KERNELS)[number]): Replacement {
   const kind = BINARY_KERNELS.indexOf(kernelName);
@@ -32,13 +41,23 @@ export function binary(kernelName: (typeof BINARY_KERNELS)[number]): Replacement
     const out = call.output(shape, compares ? 'bool' : 'float32');
     if (util.sizeFromShape(shape) === 0) return out;
     const [aStrides, bStrides] = [broadcastStrides(a.shape, shape), broadcastStrides(b.shape, shape)];
-    const axes = joinAxes(shape.map((size, i) => ({ size, a: aStrides[i] as number, b: bStrides[i] as number })));
+    const axes = joinAxes(
+      shape.map((size, i) => ({ size, a: aStrides[i] as number, b: bStrides[i] as number })),
+    );
     const outer = axes.slice(0, -1);
     const run = axes.at(-1) as (typeof axes)[number];
     const table = walkTable(call, outer);
     tensorKernels(call.backend).binary(
-      kind, ints ? 1 : 0, call.address(a), call.address(b), call.address(out),
-      table, outer.length, run.size, run.a, run.b,
+      kind,
+      ints ? 1 : 0,
+      call.address(a),
+      call.address(b),
+      call.address(out),
+      table,
+      outer.length,
+      run.size,
+      run.a,
+      run.b,
     );
     return out;
   };
@@ -50,7 +69,11 @@ export function select(call: WasmCall, { inputs }: KernelArguments): TensorInfo 
   if (!wide || t.dtype !== e.dtype || !util.arraysEqual(condition.shape, t.shape)) return undefined;
   const out = call.output(t.shape, t.dtype);
   tensorKernels(call.backend).select(
-    call.address(condition), call.address(t), call.address(e), call.address(out), util.sizeFromShape(t.shape),
+    call.address(condition),
+    call.address(t),
+    call.address(e),
+    call.address(out),
+    util.sizeFromShape(t.shape),
   );
   return out;
 }

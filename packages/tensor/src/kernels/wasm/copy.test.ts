@@ -10,11 +10,16 @@ const shapes = fc.array(size, { minLength: 1, maxLength: 4 });
 const DTYPES = ['float32', 'int32', 'bool'] as const;
 
 function values(shape: number[], dtype: string): number[] {
-  return Array.from({ length: tf.util.sizeFromShape(shape) }, (_, i) => (dtype === 'bool' ? i % 3 & 1 : i));
+  return Array.from({ length: tf.util.sizeFromShape(shape) }, (_, i) => (dtype === 'bool' ? (i % 3) & 1 : i));
 }
 
 /** The element that `place` maps each index of `out` to. */
-function picked(data: number[], shape: number[], out: number[], place: (index: number[]) => number[]): number[] {
+function picked(
+  data: number[],
+  shape: number[],
+  out: number[],
+  place: (index: number[]) => number[],
+): number[] {
   const strides = [...tf.util.computeStrides(shape), 1];
   return Array.from({ length: tf.util.sizeFromShape(out) }, (_, flat) => {
     const index: number[] = [];
@@ -28,7 +33,11 @@ function picked(data: number[], shape: number[], out: number[], place: (index: n
 
 test('slices', () => {
   const cases = shapes.chain(shape =>
-    fc.tuple(fc.constant(shape), fc.tuple(...shape.map(n => fc.tuple(fc.nat(n), fc.nat(n)))), fc.constantFrom(...DTYPES)),
+    fc.tuple(
+      fc.constant(shape),
+      fc.tuple(...shape.map(n => fc.tuple(fc.nat(n), fc.nat(n)))),
+      fc.constantFrom(...DTYPES),
+    ),
   );
   fc.assert(
     fc.property(cases, ([shape, ends, dtype]) => {
@@ -38,7 +47,9 @@ test('slices', () => {
       const x = tf.tensor(data, shape, dtype);
       const out = tf.slice(x, begin, count);
       expect(out.shape).toEqual(count);
-      expect(Array.from(out.dataSync())).toEqual(picked(data, shape, count, index => index.map((at, d) => at + begin[d]!)));
+      expect(Array.from(out.dataSync())).toEqual(
+        picked(data, shape, count, index => index.map((at, d) => at + begin[d]!)),
+      );
       tf.dispose([x, out]);
     }),
     { numRuns: 200, seed: 1 },
@@ -47,7 +58,11 @@ test('slices', () => {
 
 test('tiles', () => {
   const cases = shapes.chain(shape =>
-    fc.tuple(fc.constant(shape), fc.tuple(...shape.map(() => fc.integer({ min: 0, max: 3 }))), fc.constantFrom(...DTYPES)),
+    fc.tuple(
+      fc.constant(shape),
+      fc.tuple(...shape.map(() => fc.integer({ min: 0, max: 3 }))),
+      fc.constantFrom(...DTYPES),
+    ),
   );
   fc.assert(
     fc.property(cases, ([shape, reps, dtype]) => {
@@ -57,7 +72,9 @@ test('tiles', () => {
       const out = tf.tile(x, reps);
       const outShape = shape.map((n, d) => n * reps[d]!);
       expect(out.shape).toEqual(outShape);
-      expect(Array.from(out.dataSync())).toEqual(picked(data, shape, outShape, index => index.map((at, d) => at % shape[d]!)));
+      expect(Array.from(out.dataSync())).toEqual(
+        picked(data, shape, outShape, index => index.map((at, d) => at % shape[d]!)),
+      );
       tf.dispose([x, out]);
     }),
     { numRuns: 200, seed: 2 },
@@ -66,14 +83,16 @@ test('tiles', () => {
 
 test('gathers along any axis', () => {
   const cases = shapes.chain(shape =>
-    fc.nat(shape.length - 1).chain(axis =>
-      fc.tuple(
-        fc.constant(shape),
-        fc.constant(axis),
-        fc.array(fc.nat(shape[axis]! - 1), { maxLength: 7 }),
-        fc.constantFrom(...DTYPES),
+    fc
+      .nat(shape.length - 1)
+      .chain(axis =>
+        fc.tuple(
+          fc.constant(shape),
+          fc.constant(axis),
+          fc.array(fc.nat(shape[axis]! - 1), { maxLength: 7 }),
+          fc.constantFrom(...DTYPES),
+        ),
       ),
-    ),
   );
   fc.assert(
     fc.property(cases, ([shape, axis, indices, dtype]) => {

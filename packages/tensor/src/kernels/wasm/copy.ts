@@ -17,12 +17,22 @@ function isWide(x: TensorInfo): boolean {
 export function slice(call: WasmCall, { inputs, attrs }: KernelArguments): TensorInfo | undefined {
   const x = inputs.x as TensorInfo;
   if (!isWide(x)) return undefined;
-  const [begin, size] = slice_util.parseSliceParams(x as never, attrs.begin as number[], attrs.size as number[]);
+  const [begin, size] = slice_util.parseSliceParams(
+    x as never,
+    attrs.begin as number[],
+    attrs.size as number[],
+  ) as [number[], number[]];
   slice_util.assertParamsValid(x, begin, size);
   const out = call.output(size, x.dtype);
   const [from, to] = [strides(x.shape), strides(size)];
   const start = begin.reduce((sum, at, i) => sum + at * (from[i] as number), 0);
-  copy(call, x, start, out, size.map((count, i) => ({ size: count, a: from[i] as number, b: to[i] as number })));
+  copy(
+    call,
+    x,
+    start,
+    out,
+    size.map((count, i) => ({ size: count, a: from[i] as number, b: to[i] as number })),
+  );
   return out;
 }
 
@@ -42,7 +52,13 @@ export function tile(call: WasmCall, { inputs, attrs }: KernelArguments): Tensor
 }
 
 /** Copies x from element `start` on to all of `out`, axis by axis; strides of 0 repeat. */
-function copy(call: WasmCall, x: TensorInfo, start: number, out: TensorInfo, axes: readonly WalkAxis[]): void {
+function copy(
+  call: WasmCall,
+  x: TensorInfo,
+  start: number,
+  out: TensorInfo,
+  axes: readonly WalkAxis[],
+): void {
   if (util.sizeFromShape(out.shape) === 0) return;
   const joined = joinAxes(axes);
   let run = joined.at(-1) as WalkAxis;
@@ -54,7 +70,14 @@ function copy(call: WasmCall, x: TensorInfo, start: number, out: TensorInfo, axe
   }
   const table = walkTable(call, outer);
   tensorKernels(call.backend).transposeWalk(
-    call.address(x) + 4 * start, call.address(out), table, outer.length, run.a === 0 ? FILL : COPY, run.size, 0, 0,
+    call.address(x) + 4 * start,
+    call.address(out),
+    table,
+    outer.length,
+    run.a === 0 ? FILL : COPY,
+    run.size,
+    0,
+    0,
   );
 }
 
@@ -63,20 +86,32 @@ export function gather(call: WasmCall, { inputs, attrs }: KernelArguments): Tens
   const batchDims = (attrs.batchDims as number | undefined) ?? 0;
   if (!isWide(x) || indices.dtype !== 'int32' || batchDims !== 0) return undefined;
   const axis = util.parseAxisParam(attrs.axis as number, x.shape)[0] as number;
-  const info = backend_util.segment_util.collectGatherOpShapeInfo(x as never, indices as never, axis, batchDims);
+  const info = backend_util.segment_util.collectGatherOpShapeInfo(
+    x as never,
+    indices as never,
+    axis,
+    batchDims,
+  );
   const out = call.output(info.outputShape, x.dtype);
   const count = util.sizeFromShape(indices.shape);
   if (util.sizeFromShape(out.shape) === 0) return out;
   const limit = x.shape[axis] as number;
   for (const index of call.ints(call.address(indices), count)) {
-    util.assert(index >= 0 && index < limit, () => `GatherV2: the index value ${index} is not in [0, ${limit - 1}]`);
+    util.assert(
+      index >= 0 && index < limit,
+      () => `GatherV2: the index value ${index} is not in [0, ${limit - 1}]`,
+    );
   }
   const kernels = tensorKernels(call.backend);
   const [from, at, to] = [call.address(x), call.address(indices), call.address(out)];
   for (let outer = 0; outer < info.outerSize; outer++) {
     kernels.gatherRows(
-      from + 4 * outer * limit * info.sliceSize, at, to + 4 * outer * count * info.sliceSize,
-      limit, count, info.sliceSize,
+      from + 4 * outer * limit * info.sliceSize,
+      at,
+      to + 4 * outer * count * info.sliceSize,
+      limit,
+      count,
+      info.sliceSize,
     );
   }
   return out;

@@ -45,7 +45,8 @@ describe('functions of one number', () => {
     SPECIAL.forEach((value, i) => {
       const expected = Math.fround(exact(Math.fround(value)));
       const found = y.dataSync()[i]!;
-      if (Number.isFinite(expected)) expect(Math.abs(found - expected)).toBeLessThanOrEqual(1e-6 * Math.max(1, Math.abs(expected)));
+      if (Number.isFinite(expected))
+        expect(Math.abs(found - expected)).toBeLessThanOrEqual(1e-6 * Math.max(1, Math.abs(expected)));
       else expect(found).toBe(expected);
     });
     tf.dispose([x, y]);
@@ -53,7 +54,9 @@ describe('functions of one number', () => {
   test('erf', async () => {
     const x = tf.tensor1d([-6, -1, -0.5, 0, 0.25, 1, 2, 6]);
     const y = tf.erf(x);
-    await expectClose(y, [-1, -0.8427007929, -0.5204998778, 0, 0.2763263902, 0.8427007929, 0.995322265, 1], { tolerance: 3e-7 });
+    await expectClose(y, [-1, -0.8427007929, -0.5204998778, 0, 0.2763263902, 0.8427007929, 0.995322265, 1], {
+      tolerance: 3e-7,
+    });
     tf.dispose([x, y]);
   });
 });
@@ -69,11 +72,15 @@ test('softmax rows add up, survive −∞ and large logits, and spread NaN', asy
   const y = tf.softmax(x);
   const e = Math.exp(-1);
   const total = 1 + e + e * e;
-  await expectClose(tf.slice(y, [0, 0], [3, 5]), [
-    ...[e / total, 1 / total, (e * e) / total, 0, 0],
-    ...[0, 1 / 3, 1 / 3, 0, 1 / 3],
-    ...[0.2, 0.2, 0.2, 0.2, 0.2],
-  ], { tolerance: 2e-7 });
+  await expectClose(
+    tf.slice(y, [0, 0], [3, 5]),
+    [
+      ...[e / total, 1 / total, (e * e) / total, 0, 0],
+      ...[0, 1 / 3, 1 / 3, 0, 1 / 3],
+      ...[0.2, 0.2, 0.2, 0.2, 0.2],
+    ],
+    { tolerance: 2e-7 },
+  );
   expect(Array.from(y.dataSync().slice(15))).toEqual(new Array(5).fill(Number.NaN));
 });
 
@@ -88,7 +95,9 @@ describe('two arrays that broadcast', () => {
     equal: [tf.equal, (a, b) => +(a === b)],
     notEqual: [tf.notEqual, (a, b) => +(a !== b)],
   };
-  const shape = fc.array(fc.oneof(fc.integer({ min: 1, max: 5 }), fc.constantFrom(0, 1, 9, 17)), { maxLength: 4 });
+  const shape = fc.array(fc.oneof(fc.integer({ min: 1, max: 5 }), fc.constantFrom(0, 1, 9, 17)), {
+    maxLength: 4,
+  });
   const pair = shape.chain(full =>
     fc.tuple(
       fc.constant(full),
@@ -104,8 +113,12 @@ describe('two arrays that broadcast', () => {
         const shapeA = full.map((size, i) => (aOnes[i] ? 1 : size));
         const shapeB = full.map((size, i) => (bOnes[i] ? 1 : size)).slice(dropped);
         const data = (size: number, salt: number): number[] =>
-          Array.from({ length: size }, (_, i) => (dtype === 'float32' && (i + salt) % 11 === 10 ? Number.NaN : ((i + salt) * 7) % 5));
-        const [a, b] = [shapeA, shapeB].map((s, salt) => tf.tensor(data(tf.util.sizeFromShape(s), salt), s, dtype)) as [tf.Tensor, tf.Tensor];
+          Array.from({ length: size }, (_, i) =>
+            dtype === 'float32' && (i + salt) % 11 === 10 ? Number.NaN : ((i + salt) * 7) % 5,
+          );
+        const [a, b] = [shapeA, shapeB].map((s, salt) =>
+          tf.tensor(data(tf.util.sizeFromShape(s), salt), s, dtype),
+        ) as [tf.Tensor, tf.Tensor];
         const out = tf.broadcast_util.assertAndGetBroadcastShape(shapeA, shapeB);
         const at = (x: tf.Tensor, index: number): number => {
           let [place, stride, rest] = [0, 1, index];
@@ -133,10 +146,15 @@ describe('two arrays that broadcast', () => {
 
 test('where takes each element from its side, NaN on the other side or not', () => {
   const n = 37;
-  const condition = tf.tensor1d(Array.from({ length: n }, (_, i) => i % 3 === 0), 'bool');
+  const condition = tf.tensor1d(
+    Array.from({ length: n }, (_, i) => i % 3 === 0),
+    'bool',
+  );
   const a = tf.tensor1d(Array.from({ length: n }, (_, i) => (i % 3 === 0 ? i : Number.NaN)));
   const b = tf.tensor1d(Array.from({ length: n }, (_, i) => (i % 3 === 0 ? Number.NaN : -i)));
-  expect(Array.from(tf.where(condition, a, b).dataSync())).toEqual(Array.from({ length: n }, (_, i) => (i % 3 === 0 ? i : -i)));
+  expect(Array.from(tf.where(condition, a, b).dataSync())).toEqual(
+    Array.from({ length: n }, (_, i) => (i % 3 === 0 ? i : -i)),
+  );
 });
 
 test('float32 to int32 truncates', () => {

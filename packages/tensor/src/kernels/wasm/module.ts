@@ -35,8 +35,16 @@ export interface TensorKernels {
   sumAxis(x: number, out: number, outer: number, count: number, inner: number, scale: number): void;
   maxAxis(x: number, out: number, outer: number, count: number, inner: number): void;
   binary(
-    kind: number, ints: number, a: number, b: number, out: number,
-    axes: number, rank: number, n: number, aStep: number, bStep: number,
+    kind: number,
+    ints: number,
+    a: number,
+    b: number,
+    out: number,
+    axes: number,
+    rank: number,
+    n: number,
+    aStep: number,
+    bStep: number,
   ): void;
   select(condition: number, a: number, b: number, out: number, n: number): void;
   floatToInt(x: number, out: number, n: number): void;

@@ -4,7 +4,6 @@ import {
   BatchMatMul,
   Cast,
   GatherV2,
-  Identity,
   Max,
   Mean,
   Select,
@@ -15,7 +14,6 @@ import {
   Transpose,
 } from '@tensorflow/tfjs-core';
 import { BINARY_KERNELS, binary, cast, select } from './binary.ts';
-import { identity } from './alias.ts';
 import { gather, slice, tile } from './copy.ts';
 import { batchMatMul, fusedMatMul } from './matmul.ts';
 import { reduction } from './reduce.ts';
@@ -24,7 +22,6 @@ import { transpose } from './transpose.ts';
 import { softmax, UNARY_KERNELS, unary } from './unary.ts';
 
 const REPLACEMENTS: Readonly<Record<string, Replacement>> = {
-  [Identity]: identity,
   [BatchMatMul]: batchMatMul,
   [_FusedMatMul]: fusedMatMul,
   [Transpose]: transpose,

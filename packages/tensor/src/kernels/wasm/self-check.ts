@@ -6,6 +6,66 @@ const PAGES = 16;
 const DATA = 4096;
 const HALF = PAGES * 8192;
 const RESULTS = 32 * 1024;
+/** Floats that the results of one case may take. */
+const ROOM = 2048;
+/** Where a few row numbers lie, as int32. */
+const IDS = 1024;
+const SCRATCH = 4 * DATA;
+
+/** One run of every other kernel, from the floats at `x` to `out`. */
+const CASES: readonly ((kernels: TensorKernels, x: number, out: number) => void)[] = [
+  (k, x, out) => k.sumAxis(x, out, 3, 70, 37, 0.5),
+  (k, x, out) => k.sumAxis(x, out, 3, 70, 1, 1),
+  (k, x, out) => k.maxAxis(x, out, 3, 70, 37),
+  (k, x, out) => k.maxAxis(x, out, 3, 70, 1),
+  ...Array.from(
+    { length: 9 },
+    (_, kind) => (k: TensorKernels, x: number, out: number) => k.unary(kind, x, out, 1021),
+  ),
+  ...Array.from({ length: 8 }, (_, kind) => (k: TensorKernels, x: number, out: number) => {
+    k.binary(kind, 0, x, x + 4000, out, 0, 0, 517, 1, 1);
+  }),
+  (k, x, out) => k.softmaxRows(x, out, 7, 131),
+  (k, x, out) => k.gatherRows(x, 4 * IDS, out, 5, 20, 37),
+  (k, x, out) => k.segmentSum(x, 4 * IDS, out, 20, 5, 37),
+  (k, x, out) => k.rmsNorm(x, x + 4000, out, 9, 45, 1e-5),
+  (k, x, out) => k.rmsNormGrad(x, x + 4000, x + 8000, out, out + 4000, 9, 45, 1e-5),
+  (k, x, out) => k.swiglu(x, out, 9, 45),
+  (k, x, out) => k.swigluGrad(x, x + 8000, out, 9, 45),
+  (k, x, out) => k.crossEntropy(x, 4 * IDS, x + 8000, out, out + 4000, 9, 45),
+  (k, x, out) => k.crossEntropyGrad(x, 4 * IDS, x + 8000, x + 8400, x + 8800, out, 9, 45),
+  (k, x, out) => k.rotary(x, x + 8000, x + 12000, out, 2, 3, 4, 24, 10, 0, -1),
+  (k, x, out) => {
+    const [p, m, v] = [out, out + 2048, out + 4096];
+    k.adamwStep(
+      x,
+      x + 4000,
+      x + 8000,
+      x + 12000,
+      p,
+      m,
+      v,
+      301,
+      0.9,
+      0.1,
+      0.95,
+      0.05,
+      0.99,
+      0.01,
+      2,
+      1e-8,
+      0.5,
+    );
+  },
+  (k, x, out) => {
+    k.attentionShape(20, 20, 2, 1, 12, 12, 0, 0.3);
+    k.attention(x, x + 4000, x + 8000, out, out + 4000, 2, 0, 0, SCRATCH, SCRATCH + 8 * k.attentionBlock());
+    const [result, sums, dy] = [out, out + 4000, x + 12000];
+    const [dq, dk, dv] = [out + 4400, out + 6400, out + 7400];
+    const work = SCRATCH + 8 * k.attentionBlock();
+    k.attentionGrad(x, x + 4000, x + 8000, result, sums, dy, dq, dk, dv, 1, 0, 0, SCRATCH, work);
+  },
+];
 
 /** [m, n, k]: whole and part tiles, one and two panels, more than one block of k. */
 const SHAPES: readonly (readonly [number, number, number])[] = [
@@ -27,12 +87,16 @@ export function bench(module: WebAssembly.Module): Bench {
     kernels: instance.exports as unknown as TensorKernels,
     floats: new Float32Array(memory.buffer),
   };
-  on.kernels.keepMathConstants(1);
   fill(on);
+  on.kernels.keepMathConstants(1);
   return on;
 }
 
 function fill({ floats }: Bench): void {
+  const ids = new Int32Array(floats.buffer, 4 * IDS, 64);
+  ids.forEach((_, i) => {
+    ids[i] = (i % 6) - 1;
+  });
   let state = 1;
   for (let i = DATA; i < floats.length; i++) {
     state = (Math.imul(state, 1664525) + 1013904223) | 0;
@@ -40,7 +104,7 @@ function fill({ floats }: Bench): void {
   }
 }
 
-/** The bits of every result of the self-check. */
+/** The bits of the results of every kernel. */
 export function selfCheckBits(on: Bench): Int32Array {
   const { kernels, floats } = on;
   fill(on);
@@ -51,14 +115,10 @@ export function selfCheckBits(on: Bench): Int32Array {
       results.push(floats.slice(c, c + m * n));
     }
   }
-  const x = 4 * HALF;
-  const out = x + 4 * RESULTS;
-  kernels.sumAxis(x, out, 3, 70, 37, 0.5);
-  kernels.sumAxis(x, out + 4096, 3, 70, 1, 1);
-  kernels.maxAxis(x, out + 8192, 3, 70, 37);
-  for (let kind = 0; kind < 8; kind++) kernels.unary(kind, x, out + 4096 * (3 + kind), 1021);
-  kernels.softmaxRows(x, out + 4096 * 11, 7, 131);
-  results.push(floats.slice(HALF + RESULTS, HALF + RESULTS + 12 * 1024));
+  CASES.forEach((run, i) => {
+    run(kernels, 4 * HALF, 4 * (HALF + RESULTS + i * ROOM));
+  });
+  results.push(floats.slice(HALF + RESULTS, HALF + RESULTS + CASES.length * ROOM));
   const total = results.reduce((size, part) => size + part.length, 0);
   const bits = new Float32Array(total);
   let at = 0;

@@ -35,6 +35,7 @@ test('any shape and permutation, float32, int32 and bool', () => {
   );
   fc.assert(
     fc.property(cases, ([shape, perm, dtype]) => {
+      fc.pre(tf.util.sizeFromShape(shape) < 20_000);
       const values = Array.from({ length: tf.util.sizeFromShape(shape) }, (_, i) =>
         dtype === 'bool' ? (i % 3) & 1 : i,
       );

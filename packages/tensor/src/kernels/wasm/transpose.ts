@@ -30,7 +30,11 @@ export function transpose(call: WasmCall, { inputs, attrs }: KernelArguments): T
     call,
     outer.map(position => {
       const axis = plan.perm[position] as number;
-      return { size: plan.shape[axis] as number, a: xStrides[axis] as number, b: outStrides[position] as number };
+      return {
+        size: plan.shape[axis] as number,
+        a: xStrides[axis] as number,
+        b: outStrides[position] as number,
+      };
     }),
   );
   const rows = from === last ? 0 : (plan.shape[from] as number);
