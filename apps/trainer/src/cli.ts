@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** `spectra-trainer`: the command line. Each command is a file of `commands/`. */
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { EXIT, exitCodeOf, formatError } from './exit-codes.ts';
 import packageJson from '../package.json' with { type: 'json' };
 
@@ -13,23 +13,20 @@ const program = new Command('spectra-trainer')
 const backend = () => new Option('--backend <name>', 'TensorFlow.js backend').choices(['auto', 'wasm', 'webgpu', 'tensorflow', 'cpu']);
 const balance = () => new Option('--balance <mode>', 'how routers balance').choices(['batch', 'potentials', 'none']);
 const collect = (value: string, before: string[]): string[] => [...before, value];
-const whole = (value: string): number => {
-  const number = Number(value);
-  if (!Number.isInteger(number) || number < 0) throw new CommanderError(EXIT.usage, 'spectra.number', `error: ${value} is not a whole number`);
-  return number;
+const number = (what: string, holds: (value: number) => boolean) => (text: string): number => {
+  const value = Number(text);
+  if (text.trim() === '' || !holds(value)) throw new InvalidArgumentError(`It must be ${what}.`);
+  return value;
 };
-const real = (value: string): number => {
-  const number = Number(value);
-  if (!Number.isFinite(number)) throw new CommanderError(EXIT.usage, 'spectra.number', `error: ${value} is not a number`);
-  return number;
-};
+const whole = number('a whole number', value => Number.isSafeInteger(value) && value >= 0);
+const positive = number('a whole number above 0', value => Number.isSafeInteger(value) && value > 0);
 
 program
   .command('train <config>')
   .description('train the run that a YAML or JSON file describes')
   .option('--set <key=value>', 'override a key, e.g. --set optim.lr=1e-3 (repeatable)', collect, [])
   .option('--resume', 'continue from the newest complete checkpoint if the run exists', false)
-  .option('--overwrite', 'replace an existing run of this name', false)
+  .addOption(new Option('--overwrite', 'replace an existing run of this name').default(false).conflicts('resume'))
   .option('--dry-run', 'build, run one forward and backward, print sizes and times, write nothing', false)
   .action(async (config: string, options) => (await import('./commands/train.ts')).trainCommand(config, options));
 
@@ -42,7 +39,7 @@ program
   .command('eval <model>')
   .description('held-out loss and routing metrics of a run or checkpoint, with both balancing rules')
   .option('--config <file>', "data to evaluate on; by default the run's own")
-  .option('--tokens <n>', 'held-out tokens per domain', whole)
+  .option('--tokens <n>', 'held-out tokens per domain', positive)
   .option('--out <folder>', 'where results_<time>.json goes; by default the run folder')
   .addOption(backend())
   .option('--json', 'print the results as JSON', false)
@@ -53,10 +50,10 @@ program
   .description('continue a prompt, token by token, with the expert that served each')
   .option('--prompt <text>', 'the text to continue', '')
   .option('--tokens <n>', 'tokens to generate', whole, 200)
-  .option('--temperature <t>', '0 is greedy', real, 0.8)
-  .option('--top-p <p>', 'nucleus', real, 0.95)
+  .option('--temperature <t>', '0 is greedy', number('0 or more', value => value >= 0 && value < Number.POSITIVE_INFINITY), 0.8)
+  .option('--top-p <p>', 'nucleus: the most probable tokens of this much probability', number('above 0 and at most 1', value => value > 0 && value <= 1), 0.95)
   .option('--seed <n>', 'seed of the sampling', whole, 0)
-  .option('--layer <l>', 'the layer whose expert colours a token; by default the last', whole)
+  .option('--layer <l>', 'the layer whose expert colours a token; 0 is the first; by default the last', whole)
   .addOption(backend())
   .option('--json', 'print tokens, experts and gates as JSON', false)
   .action(async (model: string, options) => (await import('./commands/generate.ts')).generateCommand(model, options));
@@ -73,7 +70,7 @@ program
   .requiredOption('--input <file>', 'JSON with input_ids [B,S], optional attention_mask, position_ids, prompt_ids')
   .requiredOption('--out <file>', 'safetensors file to write')
   .addOption(balance().default('potentials'))
-  .option('--generate <n>', 'also generate n tokens greedily from prompt_ids', whole)
+  .option('--generate <n>', 'also generate n tokens greedily from prompt_ids', positive)
   .addOption(backend())
   .action(async (model: string, options) => (await import('./commands/forward.ts')).forwardCommand(model, options));
 
@@ -101,9 +98,9 @@ program
 
 program
   .command('demo')
-  .description('train a small SPECTRA language model on five domains of real text and show what came out')
+  .description('train a small SPECTRA language model on six domains of real text and show what came out')
   .option('--compare', 'train softmax top-2 with auxiliary loss beside it', false)
-  .option('--steps <n>', 'fewer steps, for a quick look', whole)
+  .option('--steps <n>', 'fewer steps, for a quick look', positive)
   .option('--runs-dir <folder>', 'where the runs go', 'runs')
   .action(async options => (await import('./commands/demo.ts')).demoCommand(options));
 

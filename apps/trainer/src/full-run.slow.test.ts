@@ -11,7 +11,7 @@ import { loadConfig } from './config/load.ts';
 import { configHash } from './run/checkpoint.ts';
 import { finishRun } from './run/finish.ts';
 import { Interrupt } from './run/interrupt.ts';
-import { createRunFolder, runFolderAt } from './run/run-folder.ts';
+import { runFolderAt } from './run/run-folder.ts';
 import type { Summary } from './run/summary.ts';
 import { runTraining } from './run/train-run.ts';
 
@@ -32,12 +32,12 @@ async function resultOf(arm: keyof typeof arms, seed: number): Promise<Result> {
     const result = JSON.parse(readFileSync(file, 'utf8')) as Result;
     if (result.config_hash === hash) return result;
   }
-  const existing = runFolderAt(join(config.runs_dir, config.name));
-  const resume = existsSync(existing.checkpoints) && readdirSync(existing.checkpoints).some(name => name.startsWith('step-'));
-  const folder = resume ? existing : createRunFolder(config, true);
+  const folder = runFolderAt(join(config.runs_dir, config.name));
+  const resume = existsSync(folder.checkpoints) && readdirSync(folder.checkpoints).some(name => name.startsWith('step-'));
   const interrupt = new Interrupt(console.error);
   try {
     const outcome = await runTraining(config, { folder, resume, interrupt });
+    if ('signal' in outcome) throw new Error(`stopped by ${outcome.signal}; the next call goes on`);
     const { summary } = await finishRun(config, folder, outcome);
     await outcome.trainer.dispose();
     const result = { ...summary, config_hash: hash };

@@ -4,7 +4,7 @@ import { backendUnderTest, expectClose, fixture, noLeaks, testBackend } from '@s
 import type { Tensor, Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { SinkhornOptions } from './index.ts';
+import type { SinkhornOptions, SinkhornResult } from './index.ts';
 import { adaptiveEpsilon, checkSinkhorn, sinkhorn } from './index.ts';
 
 const golden = fixture('sinkhorn');
@@ -113,9 +113,15 @@ describe('converged', () => {
     it(name, async () => {
       const facts = golden.cases[name]!;
       const { cost, options: given, rows, cotangent } = load(name, facts);
-      const options: SinkhornOptions = { ...given, iterations: 300 };
-      const { iterations } = facts.params as { iterations: number[] };
-      const longest = `T${Math.max(...iterations)}`;
+      const most = Math.max(...(facts.params.iterations as number[]));
+      const longest = `T${most}`;
+      const left = (facts.results as Record<string, { column_error: number }>)[longest]!.column_error;
+      // many steps only where the golden run itself still had a way to go
+      const options: SinkhornOptions = {
+        ...given,
+        iterations: left < 1e-6 ? 2 * most : 300,
+        gradient: 'implicit',
+      };
       const close = (actual: Tensor | GoldenArray, array: string) =>
         expectClose(actual, golden.array(`${name}.converged.${array}`), {
           case: name,
@@ -123,11 +129,15 @@ describe('converged', () => {
           error: golden.error(name, `${longest}.${array}`),
           factor: 5, // float32 also stops short of the fixed point
         });
-      const result = sinkhorn(cost, options);
-      await close(await picked(result.plan, rows), 'plan');
-      await close(result.g, 'g');
-      expect((await checkSinkhorn(result)).converged).toBe(true);
-      const implicit = gradient(cost, cotangent!, { ...options, gradient: 'implicit' });
+      let result: SinkhornResult | undefined;
+      const implicit = gradOf((c: Tensor2D) => {
+        result = sinkhorn(c, options);
+        for (const tensor of Object.values(result)) tf.keep(tensor);
+        return tf.sum(tf.mul(result.plan, cotangent!));
+      })(cost);
+      await close(await picked(result!.plan, rows), 'plan');
+      await close(result!.g, 'g');
+      expect((await checkSinkhorn(result!)).converged).toBe(true);
       await close(await picked(implicit, rows), 'grad_cost');
     });
   }
@@ -157,7 +167,10 @@ it('stops at a tolerance', async () => {
   const cost = golden.tensor('tolerance.cost') as Tensor2D;
   const cotangent = tf.randomNormal(cost.shape, 0, 1, 'float32', 1) as Tensor2D;
   for (const run of runs) {
-    const options = { epsilon: params.eps, iterations: run.iterations, tolerance: run.tolerance };
+    // WebGPU runs every step it may: a few beyond the stop show that g is frozen there
+    const enough = backendUnderTest() === 'webgpu' ? run.float32_iterations_used + 5 : run.iterations;
+    const iterations = Math.min(run.iterations, enough);
+    const options = { epsilon: params.eps, iterations, tolerance: run.tolerance };
     const report = await checkSinkhorn(sinkhorn(cost, options));
     expect(Math.abs(report.steps - run.float32_iterations_used)).toBeLessThanOrEqual(1);
     expect(report.converged).toBe(run.converged);

@@ -15,7 +15,9 @@ const op = defineOp<{ x: tf.Tensor; b?: tf.Tensor }, { k: number }>({
 const taken = defineOp<{ x: tf.Tensor; indices: tf.Tensor }, object>({
   name: 'DefineOpTestTake',
   reference: ({ x, indices }) => [tf.gather(x, indices)],
-  gradient: ({ dys, inputs }) => ({ x: tf.unsortedSegmentSum(dys[0]!, inputs.indices as tf.Tensor1D, inputs.x.shape[0]!) }),
+  gradient: ({ dys, inputs }) => ({
+    x: tf.unsortedSegmentSum(dys[0]!, inputs.indices as tf.Tensor1D, inputs.x.shape[0]!),
+  }),
 });
 
 beforeAll(async () => {

@@ -35,7 +35,9 @@ export interface OpDefinition<I extends OpInputs, A extends object> {
   readonly gradient?: (context: GradientContext<I, A>) => { readonly [K in keyof I]?: Tensor };
 }
 
-export type KernelInputs<I extends OpInputs> = { readonly [K in keyof I]: TensorInfo | (undefined extends I[K] ? undefined : never) };
+export type KernelInputs<I extends OpInputs> = {
+  readonly [K in keyof I]: TensorInfo | (undefined extends I[K] ? undefined : never);
+};
 
 export interface GradientContext<I extends OpInputs, A> {
   readonly dys: Tensor[];
@@ -126,7 +128,11 @@ function runKernel<I extends OpInputs, A extends object>(
     }
   }
   if (backendName === 'webgpu' && definition.kernels?.webgpu !== undefined) {
-    const out = definition.kernels.webgpu(inputs as unknown as KernelInputs<I>, attrs, backend as unknown as WebGPUBackend);
+    const out = definition.kernels.webgpu(
+      inputs as unknown as KernelInputs<I>,
+      attrs,
+      backend as unknown as WebGPUBackend,
+    );
     if (out !== undefined) return out;
   }
   return tidy(() => {

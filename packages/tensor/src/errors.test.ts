@@ -4,9 +4,20 @@ import { checkShape, checkValue, ERROR_CODES, SpectraError } from './errors.ts';
 
 describe('SpectraError', () => {
   it('says what, where and how to fix it', () => {
-    const error = new SpectraError('VALUE', { message: 'k is 9.', where: 'route', fix: 'Use k ≤ 8.', cause: 'test' });
+    const error = new SpectraError('VALUE', {
+      message: 'k is 9.',
+      where: 'route',
+      fix: 'Use k ≤ 8.',
+      cause: 'test',
+    });
     expect(error.message).toBe('k is 9. (at route) Fix: Use k ≤ 8.');
-    expect(error).toMatchObject({ name: 'SpectraError', code: 'VALUE', where: 'route', fix: 'Use k ≤ 8.', cause: 'test' });
+    expect(error).toMatchObject({
+      name: 'SpectraError',
+      code: 'VALUE',
+      where: 'route',
+      fix: 'Use k ≤ 8.',
+      cause: 'test',
+    });
   });
 
   it('checks shapes and values', () => {
@@ -18,7 +29,9 @@ describe('SpectraError', () => {
 
   it('has its table in the documentation', () => {
     const page = readFileSync(new URL('../../../docs/errors.md', import.meta.url), 'utf8');
-    const rows = Object.fromEntries([...page.matchAll(/^\| `(\w+)` \| (.*) \|$/gm)].map(([, code, text]) => [code, text]));
+    const rows = Object.fromEntries(
+      [...page.matchAll(/^\| `(\w+)` \| (.*) \|$/gm)].map(([, code, text]) => [code, text]),
+    );
     expect(rows).toEqual(ERROR_CODES);
   });
 });

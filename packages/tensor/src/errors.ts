@@ -18,7 +18,8 @@ export const ERROR_CODES = {
   CORPUS_INVALID: 'A corpus is empty, unreadable or not of the declared form.',
   CHECKPOINT_MISSING: 'No complete checkpoint was found.',
   CHECKPOINT_BROKEN: 'A checkpoint is truncated, fails its hash or has a malformed header.',
-  CHECKPOINT_MISMATCH: 'A checkpoint is whole, but a tensor is missing, unknown or of another shape or dtype.',
+  CHECKPOINT_MISMATCH:
+    'A checkpoint is whole, but a tensor is missing, unknown or of another shape or dtype.',
   TOKENIZER_INVALID: 'A tokenizer file is missing or cannot be used.',
   DIVERGED: 'Training produced a loss or gradient that is not finite.',
   INTERRUPTED: 'The user asked to stop.',
@@ -59,7 +60,8 @@ export class SpectraError extends Error {
 
 /** Throws a `SHAPE` error unless `actual` equals `expected`; −1 in `expected` matches any size. */
 export function checkShape(actual: readonly number[], expected: readonly number[], where: string): void {
-  const equal = actual.length === expected.length && expected.every((size, i) => size === -1 || size === actual[i]);
+  const equal =
+    actual.length === expected.length && expected.every((size, i) => size === -1 || size === actual[i]);
   if (!equal) {
     throw new SpectraError('SHAPE', {
       message: `expected shape [${expected.join(', ')}], got [${actual.join(', ')}].`,
@@ -69,6 +71,11 @@ export function checkShape(actual: readonly number[], expected: readonly number[
 }
 
 /** Throws a `VALUE` error with `message` unless `condition` holds. */
-export function checkValue(condition: boolean, message: string, where: string, fix?: string): asserts condition {
+export function checkValue(
+  condition: boolean,
+  message: string,
+  where: string,
+  fix?: string,
+): asserts condition {
   if (!condition) throw new SpectraError('VALUE', { message, where, ...(fix === undefined ? {} : { fix }) });
 }

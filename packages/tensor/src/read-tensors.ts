@@ -13,10 +13,13 @@ export type TypedArrays<K extends string = string> = Record<K, Float32Array | In
  *
  * @throws BACKEND_FAILED where the device reported an error since the last read
  */
-export async function readTensors<K extends string>(tensors: Readonly<Record<K, Tensor>>): Promise<TypedArrays<K>> {
+export async function readTensors<K extends string>(
+  tensors: Readonly<Record<K, Tensor>>,
+): Promise<TypedArrays<K>> {
   const entries = Object.entries(tensors) as [K, Tensor][];
   const list = entries.map(([, tensor]) => tensor);
-  const values = getBackend() === 'webgpu' ? await readTogether(list) : await Promise.all(list.map(t => t.data()));
+  const values =
+    getBackend() === 'webgpu' ? await readTogether(list) : await Promise.all(list.map(t => t.data()));
   return Object.fromEntries(entries.map(([name], i) => [name, values[i]!])) as TypedArrays<K>;
 }
 
@@ -26,7 +29,9 @@ interface TensorData {
 
 async function readTogether(tensors: readonly Tensor[]): Promise<(Float32Array | Int32Array | Uint8Array)[]> {
   const gpu = backend() as unknown as WebGPUBackend;
-  const data = gpu as unknown as { readonly tensorMap: { has(id: object): boolean; get(id: object): TensorData } };
+  const data = gpu as unknown as {
+    readonly tensorMap: { has(id: object): boolean; get(id: object): TensorData };
+  };
   const sources = tensors.map(({ dataId, size }) => {
     const resource = size > 0 && data.tensorMap.has(dataId) ? data.tensorMap.get(dataId).resource : null;
     return resource instanceof GPUBuffer ? resource : undefined; // what was never uploaded is still here
@@ -38,7 +43,10 @@ async function readTogether(tensors: readonly Tensor[]): Promise<(Float32Array |
     if (source !== undefined) bytes += 4 * tensors[i]!.size;
   });
   if (bytes === 0) return Promise.all(tensors.map(tensor => tensor.data()));
-  const staging = gpu.device.createBuffer({ size: bytes, usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ });
+  const staging = gpu.device.createBuffer({
+    size: bytes,
+    usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ,
+  });
   try {
     gpu.ensureCommandEncoderReady();
     gpu.endComputePassEncoder();

@@ -6,7 +6,11 @@ import { Rng } from './rng.ts';
 describe('philox4x32', () => {
   // known answers of the Random123 library (kat_vectors, philox4x32 10)
   it.each([
-    [[0, 0, 0, 0], [0, 0], [0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8]],
+    [
+      [0, 0, 0, 0],
+      [0, 0],
+      [0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8],
+    ],
     [
       [0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff],
       [0xffffffff, 0xffffffff],
@@ -28,7 +32,9 @@ describe('philox4x32', () => {
 describe('Rng', () => {
   it('draws the words of the zero key in order', () => {
     const rng = new Rng(0);
-    expect(Array.from({ length: 4 }, () => rng.uint32())).toEqual([0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8]);
+    expect(Array.from({ length: 4 }, () => rng.uint32())).toEqual([
+      0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8,
+    ]);
   });
 
   it('goes on from a state, also in the middle of a block', () => {
@@ -71,7 +77,8 @@ describe('Rng', () => {
       counts[rng.integer(3)]!++;
       choices[rng.choice([1, 0, 3, 2])]!++;
     }
-    for (const count of counts) expect(Math.abs(count - 2000)).toBeLessThan(4 * Math.sqrt(6000 * (1 / 3) * (2 / 3)));
+    for (const count of counts)
+      expect(Math.abs(count - 2000)).toBeLessThan(4 * Math.sqrt(6000 * (1 / 3) * (2 / 3)));
     expect(choices[1]).toBe(0);
     expect(Math.abs(choices[2]! - 3000)).toBeLessThan(4 * Math.sqrt(1500));
     expect([...rng.permutation(9)].sort()).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);

@@ -32,13 +32,21 @@ export class Rng {
   /** @param seed an integer in [0, 2^53), or a state to go on from. */
   constructor(seed: number | RngState) {
     if (typeof seed === 'number') {
-      checkValue(Number.isSafeInteger(seed) && seed >= 0, `a seed is an integer of 0 … 2^53, got ${seed}.`, 'Rng');
+      checkValue(
+        Number.isSafeInteger(seed) && seed >= 0,
+        `a seed is an integer of 0 … 2^53, got ${seed}.`,
+        'Rng',
+      );
       this.key = [seed >>> 0, Math.floor(seed / TWO_32)];
       this.counter = 0;
     } else {
       const [a, b] = seed.key;
       checkValue(isWord(a) && isWord(b), 'a key is two integers of 0 … 2^32.', 'Rng');
-      checkValue(Number.isSafeInteger(seed.counter) && seed.counter >= 0, 'a counter is a whole number.', 'Rng');
+      checkValue(
+        Number.isSafeInteger(seed.counter) && seed.counter >= 0,
+        'a counter is a whole number.',
+        'Rng',
+      );
       this.key = [a, b];
       this.counter = seed.counter;
     }
@@ -82,7 +90,11 @@ export class Rng {
 
   /** An unbiased integer of 0 … n − 1, n ≤ 2^32. */
   integer(n: number): number {
-    checkValue(Number.isInteger(n) && n > 0 && n <= TWO_32, `n is an integer of 1 … 2^32, got ${n}.`, 'Rng.integer');
+    checkValue(
+      Number.isInteger(n) && n > 0 && n <= TWO_32,
+      `n is an integer of 1 … 2^32, got ${n}.`,
+      'Rng.integer',
+    );
     const limit = TWO_32 - (TWO_32 % n);
     for (;;) {
       const word = this.uint32();

@@ -7,7 +7,7 @@ import { loadConfig } from '../config/load.ts';
 import type { TrainerConfig } from '../config/schema.ts';
 import { type FinishedRun, finishRun, printSummary, writeResults } from '../run/finish.ts';
 import { exitCodeOfSignal, Interrupt } from '../run/interrupt.ts';
-import { createRunFolder, type RunFolder } from '../run/run-folder.ts';
+import { newRunFolder, type RunFolder } from '../run/run-folder.ts';
 import { withBaseline } from '../run/summary.ts';
 import { runTraining } from '../run/train-run.ts';
 
@@ -35,6 +35,7 @@ export async function demoCommand(options: DemoOptions): Promise<void> {
       writeResults(config, folder, shown);
     }
     printSummary(shown, folder);
+    if (shown.summary.bounds.some(bound => !bound.met)) console.log('\nA longer run does better: spectra-trainer train configs/demo-full.yaml');
   } finally {
     interrupt.release();
   }
@@ -49,13 +50,13 @@ interface Trained {
 /** Nothing when a signal ended it. */
 async function train(file: string, overrides: readonly string[], interrupt: Interrupt): Promise<Trained | undefined> {
   const config = loadConfig(join(configsFolder(), file), overrides);
-  const folder = createRunFolder(config, true);
+  const folder = newRunFolder(config, true);
   console.error(`Training ${config.name} for ${config.train.steps} steps on ${config.train.workers} threads.`);
   const outcome = await runTraining(config, { folder, resume: false, interrupt });
   try {
-    if (interrupt.requested !== undefined) {
+    if ('signal' in outcome) {
       console.error(`Saved in ${folder.path}. Continue with: spectra-trainer resume ${folder.path}`);
-      process.exitCode = exitCodeOfSignal(interrupt.requested);
+      process.exitCode = exitCodeOfSignal(outcome.signal);
       return undefined;
     }
     return { config, folder, finished: await finishRun(config, folder, outcome) };

@@ -1,5 +1,4 @@
 /** Evaluates a saved model on held-out text, as training does at its end. */
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { formatTable } from '@spectra/monitor/node';
 import { setBackend, SpectraError } from '@spectra/tensor';
@@ -8,33 +7,34 @@ import { loadConfig } from '../config/load.ts';
 import { openTrainingData } from '../data/training-data.ts';
 import { evaluate } from '../evaluation/evaluate.ts';
 import { evaluationMetrics } from '../run/metrics.ts';
-import { resolveModelPath } from '../run/model-path.ts';
-import { runFolderAt, writeAtomically } from '../run/run-folder.ts';
+import { type BackendChoice, resolveModelPath } from '../run/model-path.ts';
+import { makeFolder, writeAtomically } from '../run/run-folder.ts';
 
 interface EvalOptions {
   readonly config?: string;
   readonly tokens?: number;
   readonly out?: string;
-  readonly backend?: 'auto' | 'wasm' | 'webgpu' | 'tensorflow' | 'cpu';
+  readonly backend?: BackendChoice;
   readonly json: boolean;
 }
 
 export async function evalCommand(path: string, options: EvalOptions): Promise<void> {
   const { model: folder, run } = await resolveModelPath(path);
-  const configPath = options.config ?? (run && runFolderAt(run).config);
+  const configPath = options.config ?? run?.folder.config;
   if (configPath === undefined) {
     throw new SpectraError('USAGE', { message: `${path} belongs to no run, so there is no text to evaluate on.`, where: path, fix: 'Name a configuration with --config.' });
   }
   const overrides = options.tokens === undefined ? [] : [`train.eval_tokens=${options.tokens}`];
   const config = loadConfig(configPath, overrides);
   await setBackend(options.backend ?? config.backend);
-  const data = await openTrainingData(config);
   const model = await loadModel(folder);
+  // the text may come from another configuration than the model
+  const data = await openTrainingData({ ...config, model: model.config });
   const evaluation = await evaluate(model, data.heldOut, { domains: data.domains, trainingBalance: config.train.balance });
   const metrics = evaluationMetrics(evaluation);
   const results = { model: folder, config: configPath, results: metrics, domains: evaluation.causal.domains, routing: evaluation.causal.routing };
-  const out = options.out ?? run ?? '.';
-  mkdirSync(out, { recursive: true });
+  const out = options.out ?? run?.folder.path ?? '.';
+  makeFolder(out);
   const file = join(out, `results_${new Date().toISOString().replaceAll(':', '-')}.json`);
   writeAtomically(file, `${JSON.stringify(results, null, 2)}\n`);
   if (options.json) console.log(JSON.stringify(results, null, 2));

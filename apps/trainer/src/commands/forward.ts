@@ -8,29 +8,45 @@ import { loadModel } from '@spectra/transformer/node';
 import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
-import { resolveModelPath } from '../run/model-path.ts';
+import { type BackendChoice, resolveModelPath } from '../run/model-path.ts';
 
 interface ForwardOptions {
   readonly input: string;
   readonly out: string;
   readonly balance: Balance;
   readonly generate?: number;
-  readonly backend?: 'auto' | 'wasm' | 'webgpu' | 'tensorflow' | 'cpu';
+  readonly backend?: BackendChoice;
 }
 
-const ids = z.array(z.array(z.int().nonnegative()).min(1)).min(1);
-const inputSchema = z.object({
-  input_ids: ids,
-  attention_mask: z.array(z.array(z.union([z.literal(0), z.literal(1), z.boolean()]))).optional(),
-  position_ids: ids.optional(),
-  prompt_ids: ids.optional(),
-});
+const rows = z.array(z.array(z.int().nonnegative()).min(1)).min(1);
+const inputSchema = z
+  .object({
+    input_ids: rows,
+    attention_mask: z.array(z.array(z.union([z.literal(0), z.literal(1), z.boolean()]))).optional(),
+    position_ids: rows.optional(),
+    prompt_ids: rows.optional(),
+  })
+  .superRefine((input, context) => {
+    const width = input.input_ids[0]!.length;
+    for (const key of ['input_ids', 'attention_mask', 'position_ids'] as const) {
+      const given = input[key];
+      if (given !== undefined && (given.length !== input.input_ids.length || given.some(row => row.length !== width))) {
+        context.addIssue({ code: 'custom', path: [key], message: `must be ${input.input_ids.length} rows of ${width}, as the first of input_ids` });
+      }
+    }
+  });
 
 export async function forwardCommand(path: string, options: ForwardOptions): Promise<void> {
   const input = readInput(options.input);
-  await setBackend(options.backend ?? 'auto');
-  const { model: folder } = await resolveModelPath(path);
+  if (options.generate !== undefined && input.prompt_ids === undefined) {
+    throw new SpectraError('USAGE', { message: '--generate needs prompt_ids.', where: options.input, fix: 'Add prompt_ids [B,P].' });
+  }
+  const { model: folder, run } = await resolveModelPath(path);
+  await setBackend(options.backend ?? run?.config.backend ?? 'auto');
   const model = await loadModel(folder);
+  checkRange(input.input_ids, model.config.vocab_size, 'input_ids', options.input);
+  checkRange(input.prompt_ids ?? [], model.config.vocab_size, 'prompt_ids', options.input);
+  checkRange(input.position_ids ?? [], model.config.max_position_embeddings, 'position_ids', options.input);
   const tensors: Record<string, Tensor> = tf.tidy(() => {
     const out = model.forward({
       inputIds: tf.tensor2d(input.input_ids, undefined, 'int32'),
@@ -49,10 +65,7 @@ export async function forwardCommand(path: string, options: ForwardOptions): Pro
       })),
     };
   });
-  if (options.generate !== undefined) {
-    if (input.prompt_ids === undefined) {
-      throw new SpectraError('USAGE', { message: '--generate needs prompt_ids.', where: options.input, fix: 'Add prompt_ids [B,P].' });
-    }
+  if (options.generate !== undefined && input.prompt_ids !== undefined) {
     const rows = await generate(model, input.prompt_ids, { maxNewTokens: options.generate, temperature: 0 });
     tensors['generated'] = tf.tensor2d(rows.map(row => [...row.tokens]), undefined, 'int32');
   }
@@ -60,16 +73,29 @@ export async function forwardCommand(path: string, options: ForwardOptions): Pro
   await writeFileDurably(options.out, sink => writeSafetensors(sink, specs));
   for (const [name, tensor] of Object.entries(tensors)) console.log(`${name} [${tensor.shape.join(', ')}]`);
   tf.dispose(tensors);
+  model.dispose();
+}
+
+/** tfjs's backends differ in what they make of an index out of range. */
+function checkRange(rows: readonly (readonly number[])[], limit: number, key: string, where: string): void {
+  const wrong = rows.flat().find(value => value >= limit);
+  if (wrong !== undefined) throw new SpectraError('USAGE', { message: `${key} holds ${wrong}, it must be below ${limit}.`, where });
 }
 
 function readInput(path: string): z.infer<typeof inputSchema> {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new SpectraError('FILE_MISSING', { message: 'the input cannot be read.', where: path, fix: 'Check the path.', cause });
+  }
   let value: unknown;
   try {
-    value = JSON.parse(readFileSync(path, 'utf8'));
+    value = JSON.parse(text);
   } catch (cause) {
-    throw new SpectraError('FILE_BROKEN', { message: `cannot read ${path} as JSON: ${(cause as Error).message}`, where: path, cause });
+    throw new SpectraError('FILE_BROKEN', { message: `it is not JSON: ${(cause as Error).message}`, where: path, cause });
   }
   const parsed = inputSchema.safeParse(value);
-  if (!parsed.success) throw new SpectraError('USAGE', { message: z.prettifyError(parsed.error), where: path });
+  if (!parsed.success) throw new SpectraError('USAGE', { message: parsed.error.issues.map(issue => `${issue.path.join('.')}: ${issue.message}`).join('; '), where: path });
   return parsed.data;
 }

@@ -1,13 +1,12 @@
+/** Continues a prompt and shows which expert served each token. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { renderTokens } from '@spectra/monitor/node';
 import { setBackend, SpectraError } from '@spectra/tensor';
 import { loadModel } from '@spectra/transformer/node';
-import { loadConfig } from '../config/load.ts';
 import { byteTokenizer, loadTokenizer, openTokenizer, type Tokenizer } from '@spectra/data/node';
 import { sampleContinuation } from '../evaluation/sample.ts';
-import { resolveModelPath } from '../run/model-path.ts';
-import { runFolderAt } from '../run/run-folder.ts';
+import { type BackendChoice, resolveModelPath } from '../run/model-path.ts';
 
 interface GenerateOptions {
   readonly prompt: string;
@@ -16,20 +15,24 @@ interface GenerateOptions {
   readonly topP: number;
   readonly seed: number;
   readonly layer?: number;
-  readonly backend?: 'auto' | 'wasm' | 'webgpu' | 'tensorflow' | 'cpu';
+  readonly backend?: BackendChoice;
   readonly json: boolean;
 }
 
 export async function generateCommand(path: string, options: GenerateOptions): Promise<void> {
   const { model: folder, run } = await resolveModelPath(path);
-  await setBackend(options.backend ?? 'auto');
-  const tokenizer = run === undefined
-    ? await folderTokenizer(folder)
-    : await openTokenizer(loadConfig(runFolderAt(run).config).data.tokenizer);
+  await setBackend(options.backend ?? run?.config.backend ?? 'auto');
+  const tokenizer = run === undefined ? await folderTokenizer(folder) : await openTokenizer(run.config.data.tokenizer);
   const model = await loadModel(folder);
   if (tokenizer.vocabSize > model.config.vocab_size) {
     throw new SpectraError('TOKENIZER_INVALID', {
       message: `the tokenizer has ${tokenizer.vocabSize} tokens, the model ${model.config.vocab_size}.`, where: folder,
+    });
+  }
+  const layers = model.routers.length;
+  if (options.layer !== undefined && options.layer >= layers) {
+    throw new SpectraError('USAGE', {
+      message: `the model has ${layers} mixture-of-experts layers, so there is no layer ${options.layer}.`, where: '--layer',
     });
   }
   const sample = await sampleContinuation(model, tokenizer, {

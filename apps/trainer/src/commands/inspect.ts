@@ -19,7 +19,7 @@ export async function inspectCommand(path: string, options: { readonly json: boo
     state: Object.fromEntries(Object.entries(router.state()).map(([name, { shape, data }]) => [name, { shape, data: [...data] }])),
   }));
   if (options.json) {
-    console.log(JSON.stringify({ folder, run, config: model.config, parameters: { total, active }, tensors, routers }, null, 2));
+    console.log(JSON.stringify({ folder, run: run?.folder.path, config: model.config, parameters: { total, active }, tensors, routers }, null, 2));
     return;
   }
   console.log(`${folder}: ${formatCount(total)} parameters (${formatBytes(total * 4)} in float32), ${formatCount(active)} active per token\n`);

@@ -14,7 +14,7 @@ export function loadConfig(path: string, overrides: readonly string[] = []): Tra
   try {
     text = readFileSync(path, 'utf8');
   } catch (cause) {
-    throw new SpectraError('FILE_MISSING', { message: `cannot read the configuration ${path}.`, where: path, fix: 'Check the path.', cause });
+    throw new SpectraError('FILE_MISSING', { message: 'the configuration cannot be read.', where: path, fix: 'Check the path.', cause });
   }
   return parseConfig(text, overrides, path);
 }
@@ -22,9 +22,9 @@ export function loadConfig(path: string, overrides: readonly string[] = []): Tra
 export function parseConfig(text: string, overrides: readonly string[] = [], where = 'config'): TrainerConfig {
   let value: Json;
   try {
-    value = parse(text) as Json;
+    value = (parse(text) ?? {}) as Json;
   } catch (cause) {
-    throw new SpectraError('CONFIG_INVALID', { message: `not valid YAML: ${(cause as Error).message}`, where, cause });
+    throw new SpectraError('CONFIG_INVALID', { message: `not valid YAML: ${firstLine(cause)}.`, where, cause });
   }
   for (const override of overrides) applyOverride(value, override);
   return validate(value, where);
@@ -37,19 +37,30 @@ export function formatConfig(config: TrainerConfig): string {
 
 function applyOverride(root: Json, override: string): void {
   const [, path, value] = /^([^=]+)=(.*)$/s.exec(override) ?? [];
-  if (path === undefined || value === undefined) {
+  const keys = path?.split('.') ?? [];
+  if (value === undefined || keys.some(key => key === '' || key === '__proto__')) {
     throw new SpectraError('USAGE', { message: `--set ${override} is not of the form key.path=value.`, where: '--set' });
   }
-  const keys = path.split('.');
+  let parsed: Json;
+  try {
+    parsed = parse(value) as Json;
+  } catch (cause) {
+    throw new SpectraError('USAGE', { message: `the value is not valid YAML: ${firstLine(cause)}.`, where: `--set ${override}`, cause });
+  }
   let node = root;
   keys.forEach((key, i) => {
     if (node === null || typeof node !== 'object') {
-      throw new SpectraError('CONFIG_INVALID', { message: `${keys.slice(0, i).join('.')} is no section.`, where: `--set ${path}` });
+      throw new SpectraError('CONFIG_INVALID', { message: `${keys.slice(0, i).join('.') || 'the file'} is no section.`, where: `--set ${override}` });
     }
     const record = node as { [key: string]: Json };
-    if (i === keys.length - 1) record[key] = parse(value) as Json;
+    if (i === keys.length - 1) record[key] = parsed;
     else node = record[key] ??= {};
   });
+}
+
+/** Of a YAML error, whose message goes on with an excerpt. */
+function firstLine(cause: unknown): string {
+  return (cause as Error).message.split('\n')[0]!.replace(/:$/, '');
 }
 
 function validate(value: Json, where: string): TrainerConfig {

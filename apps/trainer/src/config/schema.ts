@@ -22,7 +22,7 @@ const scheduleSchema = z.discriminatedUnion('kind', [
 ]);
 
 const groupSchema = z.strictObject({
-  match: z.string().optional().describe('Regular expression on parameter names; none: every parameter of the role.'),
+  match: z.string().refine(isRegExp, 'not a regular expression').optional().describe('Regular expression on parameter names; none: every parameter of the role.'),
   role: z.enum(['router', 'expert', 'other']).optional().describe('Restricts the group to one role.'),
   lr_ratio: z.number().nonnegative().default(1).describe('Multiplies the learning rate; 0 freezes.'),
   weight_decay: z.number().nonnegative().optional().describe("Overrides the optimizer's weight decay."),
@@ -58,23 +58,38 @@ const sampleSchema = z.strictObject({
   top_p: z.number().positive().max(1).default(0.95),
 });
 
-export const trainerConfigSchema = z.strictObject({
-  name: z.string().regex(/^[\w.-]+$/, 'letters, digits, dot, dash and underscore only').describe('Name of the run and its folder.'),
-  seed: whole.default(0).describe('Decides weights, data order and samples.'),
-  backend: z.enum(['auto', 'wasm', 'webgpu', 'tensorflow', 'cpu']).default('auto').describe('TensorFlow.js backend.'),
-  runs_dir: z.string().default('runs').describe('Folder of run folders, relative to the working directory.'),
-  model: modelConfigSchema,
-  data: dataConfigSchema,
-  train: trainSchema.prefault({}),
-  optim: optimSchema.prefault({}),
-  sample: sampleSchema.prefault({}),
-  bounds: z
-    .strictObject({
-      load_cv: z.number().positive().default(0.1),
-      gram_orthogonality: z.number().positive().default(0.94),
-    })
-    .prefault({})
-    .describe('What the summary calls met or missed.'),
-});
+function isRegExp(source: string): boolean {
+  try {
+    return new RegExp(source) instanceof RegExp;
+  } catch {
+    return false;
+  }
+}
+
+export const trainerConfigSchema = z
+  .strictObject({
+    name: z.string().regex(/^\w[\w.-]*$/, 'letters, digits, dots, dashes and underscores only, no dot or dash first').describe('Name of the run and its folder.'),
+    seed: whole.default(0).describe('Decides weights, data order and samples.'),
+    backend: z.enum(['auto', 'wasm', 'webgpu', 'tensorflow', 'cpu']).default('auto').describe('TensorFlow.js backend.'),
+    runs_dir: z.string().default('runs').describe('Folder of run folders, relative to the working directory.'),
+    model: modelConfigSchema,
+    data: dataConfigSchema.prefault({}),
+    train: trainSchema.prefault({}),
+    optim: optimSchema.prefault({}),
+    sample: sampleSchema.prefault({}),
+    bounds: z
+      .strictObject({
+        load_cv: z.number().positive().default(0.1),
+        gram_orthogonality: z.number().positive().default(0.94),
+      })
+      .prefault({})
+      .describe('What the summary calls met or missed.'),
+  })
+  .superRefine(({ model, data }, context) => {
+    if (model.positions === 'learned' && data.length > model.max_position_embeddings) {
+      const message = `rows of ${data.length} tokens need as many learned positions: model.max_position_embeddings is ${model.max_position_embeddings}`;
+      context.addIssue({ code: 'custom', path: ['data', 'length'], message });
+    }
+  });
 
 export type TrainerConfig = z.infer<typeof trainerConfigSchema>;

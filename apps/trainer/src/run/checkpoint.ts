@@ -1,12 +1,13 @@
 /** Saving and restoring a whole training state. A checkpoint folder is at once a model folder that can be loaded. */
 import { createHash } from 'node:crypto';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Checkpoint, checkpointName, pruneCheckpoints, tensorSpec, toTensor, writeCheckpoint } from '@spectra/checkpoint/node';
 import type { StreamCursor } from '@spectra/data';
 import { SpectraError } from '@spectra/tensor';
 import { loadModelTensors, modelTensorSpecs, toHfConfig } from '@spectra/transformer/node';
 import * as tf from '@tensorflow/tfjs-core';
-import { formatConfig } from '../config/load.ts';
+import { formatConfig, parseConfig } from '../config/load.ts';
 import type { TrainerConfig } from '../config/schema.ts';
 import type { Trainer } from '../training/trainer.ts';
 import type { RunFolder } from './run-folder.ts';
@@ -38,10 +39,15 @@ export async function saveCheckpoint(trainer: Trainer, folder: RunFolder, trainS
     config_hash: configHash(trainer.config),
     backend: tf.getBackend(),
   };
+  await rm(join(path, 'DONE'), { force: true }); // one of this step is broken, or the run would have resumed from it
   await writeCheckpoint(path, async writer => {
     await writer.tensors('model', modelTensorSpecs(trainer.model), { metadata: { format: 'pt' } });
     const moments = [...trainer.optimizer.state()];
-    await writer.tensors('optimizer', moments.map(([name, tensor]) => tensorSpec(name, tensor)));
+    try {
+      await writer.tensors('optimizer', moments.map(([name, tensor]) => tensorSpec(name, tensor)));
+    } finally {
+      tf.dispose(moments.map(([, tensor]) => tensor));
+    }
     await writer.json('config.json', toHfConfig(trainer.model.config));
     await writer.json('state.json', state);
     await writer.bytes('config.yaml', formatConfig(trainer.config));
@@ -52,14 +58,6 @@ export async function saveCheckpoint(trainer: Trainer, folder: RunFolder, trainS
 
 /** Puts a fresh trainer of the same configuration where the checkpoint was. Its stream must be opened at the cursor. */
 export async function restoreCheckpoint(trainer: Trainer, checkpoint: Checkpoint, state: TrainingState): Promise<void> {
-  const hash = configHash(trainer.config);
-  if (state.config_hash !== hash) {
-    throw new SpectraError('CHECKPOINT_MISMATCH', {
-      message: 'the checkpoint was made with another configuration.',
-      where: checkpoint.folder,
-      fix: 'Resume with the config.yaml of the run; only steps, logging, checkpoints, workers and samples may change.',
-    });
-  }
   const model = await checkpoint.tensors('model');
   try {
     await loadModelTensors(trainer.model, model);
@@ -70,7 +68,7 @@ export async function restoreCheckpoint(trainer: Trainer, checkpoint: Checkpoint
   try {
     const loaded = new Map<string, tf.Tensor>();
     for (const name of moments.names()) loaded.set(name, toTensor(await moments.read(name), name));
-    trainer.optimizer.loadState(loaded);
+    await trainer.optimizer.loadState(loaded);
     tf.dispose([...loaded.values()]);
   } finally {
     await moments.close();
@@ -89,9 +87,36 @@ export async function readTrainingState(checkpoint: Checkpoint): Promise<Trainin
   return state;
 }
 
-/** A hash of what decides the numbers; the learning-rate schedule's length is part of it. */
+/** `CHECKPOINT_MISMATCH`, with the keys, unless the configuration gives the numbers that the checkpoint's would. */
+export async function checkSameConfig(config: TrainerConfig, checkpoint: Checkpoint, state: TrainingState): Promise<void> {
+  if (state.config_hash === configHash(config)) return;
+  const saved = parseConfig(new TextDecoder().decode(await checkpoint.bytes('config.yaml')), [], checkpoint.folder);
+  throw new SpectraError('CHECKPOINT_MISMATCH', {
+    message: `the checkpoint was made with another configuration: ${differences(decisive(saved), decisive(config)).join('; ')}.`,
+    where: checkpoint.folder,
+    fix: 'Resume with the config.yaml of the run; only logging, evaluation, checkpoints, workers, time limit, backend and samples may change.',
+  });
+}
+
+/** A hash of what decides the numbers. */
 export function configHash(config: TrainerConfig): string {
-  const { steps, micro_batches, balance } = config.train;
-  const decisive = { seed: config.seed, model: config.model, data: config.data, optim: config.optim, train: { steps, micro_batches, balance } };
-  return createHash('sha256').update(JSON.stringify(decisive)).digest('hex');
+  return createHash('sha256').update(JSON.stringify(decisive(config))).digest('hex');
+}
+
+/** The keys that decide the numbers; the steps are among them, since the learning rate follows from their number. */
+function decisive({ seed, model, data, optim, train }: TrainerConfig): object {
+  const { steps, micro_batches, balance } = train;
+  return { seed, model, data, optim, train: { steps, micro_batches, balance } };
+}
+
+/** Where two configurations differ: `model.hidden_size was 16, is 32`. */
+function differences(was: unknown, is: unknown, path = ''): string[] {
+  if (JSON.stringify(was) === JSON.stringify(is)) return [];
+  if (!isSection(was) || !isSection(is)) return [`${path} was ${JSON.stringify(was) ?? 'unset'}, is ${JSON.stringify(is) ?? 'unset'}`];
+  return [...new Set([...Object.keys(was), ...Object.keys(is)])]
+    .flatMap(key => differences(was[key], is[key], path === '' ? key : `${path}.${key}`));
+}
+
+function isSection(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

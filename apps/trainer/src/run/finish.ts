@@ -75,7 +75,6 @@ export function printSummary({ summary, keywords, samples, outcome }: FinishedRu
   }
   out('');
   for (const bound of summary.bounds) out(`${bound.met ? 'met   ' : 'missed'}  ${describeBound(bound)}`);
-  if (summary.bounds.some(bound => !bound.met)) out('A longer run does better: spectra-trainer train configs/demo-full.yaml');
   out(`\n${Math.round(summary.train_tokens_per_second)} tokens/s, ${formatDuration(summary.train_seconds)} of training, ${formatDuration(summary.seconds)} in all`);
   out(`report: ${folder.report}\nsummary: ${folder.summary}`);
 }

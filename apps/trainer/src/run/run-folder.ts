@@ -1,5 +1,5 @@
 /** The folder of one run: `config.yaml`, `metrics.jsonl`, event files, `checkpoints/step-N`, `summary.json`, `report.html`. */
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SpectraError } from '@spectra/tensor';
 import { formatConfig } from '../config/load.ts';
@@ -25,22 +25,33 @@ export function runFolderAt(path: string): RunFolder {
   };
 }
 
-/** Makes the folder of a new run; an existing run is an error unless `overwrite`. */
-export function createRunFolder(config: TrainerConfig, overwrite: boolean): RunFolder {
+/** Where a new run goes; an existing run there is `FILE_EXISTS` unless `overwrite`. Touches nothing. */
+export function newRunFolder(config: TrainerConfig, overwrite: boolean): RunFolder {
   const folder = runFolderAt(join(config.runs_dir, config.name));
-  if (existsSync(folder.config)) {
-    if (!overwrite) {
-      throw new SpectraError('FILE_EXISTS', {
-        message: `the run folder ${folder.path} already holds a run.`,
-        where: folder.path,
-        fix: 'Continue it with --resume, replace it with --overwrite, or give another name with --set name=….',
-      });
-    }
-    rmSync(folder.path, { recursive: true });
+  if (!overwrite && existsSync(folder.config)) {
+    throw new SpectraError('FILE_EXISTS', {
+      message: 'the run folder already holds a run.',
+      where: folder.path,
+      fix: 'Continue it with --resume, replace it with --overwrite, or give another name with --set name=….',
+    });
   }
-  mkdirSync(folder.checkpoints, { recursive: true });
-  writeAtomically(folder.config, formatConfig(config));
   return folder;
+}
+
+/** Begins a run: removes what a former one left, writes `config.yaml`. Call once all that can fail has not. */
+export function startRunFolder(folder: RunFolder, config: TrainerConfig): void {
+  if (existsSync(folder.config)) rmSync(folder.path, { recursive: true });
+  makeFolder(folder.checkpoints);
+  writeAtomically(folder.config, formatConfig(config));
+}
+
+/** With the folders above it. */
+export function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true });
+  } catch (cause) {
+    throw writeError(path, cause);
+  }
 }
 
 /** The folder of an existing run. */
@@ -64,15 +75,17 @@ export function writeAtomically(path: string, text: string): void {
     renameSync(temporary, path);
   } catch (cause) {
     rmSync(temporary, { force: true });
-    const code = (cause as NodeJS.ErrnoException).code === 'ENOSPC' ? 'DISK_FULL' : 'FILE_MISSING';
-    throw new SpectraError(code, { message: `cannot write ${path}: ${(cause as Error).message}`, where: path, cause });
+    throw writeError(path, cause);
   }
 }
 
-export function readJson(path: string): unknown {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8'));
-  } catch (cause) {
-    throw new SpectraError('FILE_BROKEN', { message: `cannot read ${path} as JSON: ${(cause as Error).message}`, where: path, cause });
-  }
+function writeError(path: string, cause: unknown): SpectraError {
+  const { code = '', message } = cause as NodeJS.ErrnoException;
+  const full = ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(code);
+  return new SpectraError(full ? 'DISK_FULL' : 'FILE_MISSING', {
+    message: `cannot write: ${message}.`,
+    where: path,
+    fix: full ? 'Free some space or write to another disk.' : 'Check that the path is a folder that you may write to.',
+    cause,
+  });
 }

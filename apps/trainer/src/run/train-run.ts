@@ -1,27 +1,28 @@
 /** One run from its first step, or its newest checkpoint, to its summary and report. */
 import { dirname } from 'node:path';
-import { latestCheckpoint } from '@spectra/checkpoint/node';
-import { JsonlSink, type MetricSink, TensorBoardSink, teeSink } from '@spectra/monitor/node';
+import { type Checkpoint, latestCheckpoint } from '@spectra/checkpoint/node';
+import { JsonlSink, type MetricSink, readJsonl, TensorBoardSink, teeSink } from '@spectra/monitor/node';
 import { type BackendReport, setBackend } from '@spectra/tensor';
+import { formatConfig } from '../config/load.ts';
 import type { TrainerConfig } from '../config/schema.ts';
 import { openTrainingData, type TrainingData } from '../data/training-data.ts';
 import { type Evaluation, evaluate } from '../evaluation/evaluate.ts';
 import { type StepResult, Trainer } from '../training/trainer.ts';
-import { readTrainingState, restoreCheckpoint, saveCheckpoint } from './checkpoint.ts';
+import { checkSameConfig, readTrainingState, restoreCheckpoint, saveCheckpoint, type TrainingState } from './checkpoint.ts';
 import type { Interrupt, StopSignal } from './interrupt.ts';
 import { evaluationMetrics, stepMetrics } from './metrics.ts';
 import { Progress } from './progress.ts';
-import type { RunFolder } from './run-folder.ts';
+import { type RunFolder, startRunFolder, writeAtomically } from './run-folder.ts';
 
 export interface RunOptions {
   readonly folder: RunFolder;
-  /** Continue from the newest complete checkpoint; without one, from the start. */
+  /** Continue from the newest whole checkpoint (`CHECKPOINT_MISSING` without one); else begin, replacing what was there. */
   readonly resume: boolean;
   readonly interrupt: Interrupt;
   readonly progress?: Progress;
 }
 
-/** Everything the summary and the report are made of. */
+/** A run that came to its last step or to its time limit: everything the summary and the report are made of. */
 export interface RunOutcome {
   readonly trainer: Trainer;
   readonly data: TrainingData;
@@ -29,38 +30,61 @@ export interface RunOutcome {
   readonly evaluation: Evaluation;
   readonly trainSeconds: number;
   readonly secondsTotal: number;
-  /** Set when a signal or the time limit ended training before the last step. */
-  readonly stopped?: StopSignal | 'max_seconds';
+  readonly stopped?: 'max_seconds';
 }
 
-/** Trains, logs, evaluates and checkpoints; the caller disposes the trainer. */
-export async function runTraining(config: TrainerConfig, options: RunOptions): Promise<RunOutcome> {
+/** A run that a signal ended, after saving. */
+export interface InterruptedRun {
+  readonly trainer: Trainer;
+  readonly signal: StopSignal;
+}
+
+/**
+ * Trains, logs, evaluates and checkpoints; the caller disposes the trainer. The run folder is touched only once
+ * backend, data and model stand, so a mistake in the configuration leaves nothing behind.
+ */
+export async function runTraining(config: TrainerConfig, options: RunOptions): Promise<RunOutcome | InterruptedRun> {
   const began = performance.now();
   const { folder, interrupt, progress = new Progress() } = options;
   const backend = await setBackend(config.backend);
-  const found = options.resume ? await latestCheckpoint(folder.checkpoints) : undefined;
-  const state = found && (await readTrainingState(found.checkpoint));
-  for (const skipped of found?.skipped ?? []) progress.note(`passed over ${skipped.folder}: ${skipped.problem?.message}`);
-  const data = await openTrainingData(config, state?.cursor);
+  const found = options.resume ? await newestCheckpoint(config, folder, progress) : undefined;
+  const data = await openTrainingData(config, found?.state.cursor);
   const trainer = await Trainer.create(config, data.stream);
-  if (found !== undefined && state !== undefined) await restoreCheckpoint(trainer, found.checkpoint, state);
-  const from = trainer.step;
-  const sink = teeSink([
-    new JsonlSink(folder.metrics, { resumeAfter: from }),
-    new TensorBoardSink(dirname(folder.metrics), from === 0 ? {} : { resumeAfter: from }),
-  ]);
-  const loop = new Loop({ config, trainer, data, folder, sink, progress }, state?.train_seconds ?? 0);
+  let sink: MetricSink | undefined;
   try {
+    if (found === undefined) startRunFolder(folder, config);
+    else {
+      await restoreCheckpoint(trainer, found.checkpoint, found.state);
+      writeAtomically(folder.config, formatConfig(config));
+    }
+    sink = openSinks(folder, trainer.step);
+    const loop = new Loop({ config, trainer, data, folder, sink, progress }, found?.state.train_seconds ?? 0);
     const stopped = await loop.run(interrupt);
-    const evaluation = loop.lastEvaluation ?? (await loop.evaluateNow());
-    const ended = stopped === undefined ? {} : { stopped };
-    return { trainer, data, backend, evaluation, trainSeconds: loop.trainSeconds, secondsTotal: (performance.now() - began) / 1000, ...ended };
+    if (stopped !== undefined && stopped !== 'max_seconds') return { trainer, signal: stopped };
+    const evaluation = await loop.finalEvaluation();
+    const secondsTotal = (performance.now() - began) / 1000;
+    return { trainer, data, backend, evaluation, trainSeconds: loop.trainSeconds, secondsTotal, ...(stopped === undefined ? {} : { stopped }) };
   } catch (error) {
     await trainer.dispose();
     throw error;
   } finally {
-    await sink.close();
+    await sink?.close();
   }
+}
+
+async function newestCheckpoint(config: TrainerConfig, folder: RunFolder, progress: Progress): Promise<{ checkpoint: Checkpoint; state: TrainingState }> {
+  const { checkpoint, skipped } = await latestCheckpoint(folder.checkpoints);
+  for (const { folder: path, problem } of skipped) progress.note(`passed over ${path}: ${problem?.message}`);
+  const state = await readTrainingState(checkpoint);
+  await checkSameConfig(config, checkpoint, state);
+  progress.note(`resuming from ${checkpoint.folder}`);
+  return { checkpoint, state };
+}
+
+/** Rows of later steps, left by a run that went on after its last checkpoint, are removed. */
+function openSinks(folder: RunFolder, step: number): MetricSink {
+  const resume = step === 0 ? {} : { resumeAfter: step };
+  return teeSink([new JsonlSink(folder.metrics, resume), new TensorBoardSink(dirname(folder.metrics), resume)]);
 }
 
 interface LoopParts {
@@ -74,14 +98,15 @@ interface LoopParts {
 
 class Loop {
   trainSeconds: number;
-  lastEvaluation: Evaluation | undefined;
-  private saved = -1;
-
   private readonly parts: LoopParts;
+  private evaluated: { readonly step: number; readonly evaluation: Evaluation } | undefined;
+  /** Step of the newest checkpoint. */
+  private saved: number;
 
   constructor(parts: LoopParts, trainSeconds: number) {
     this.parts = parts;
     this.trainSeconds = trainSeconds;
+    this.saved = parts.trainer.step;
   }
 
   /** Steps until the end, a signal or the time limit; the last state is saved in each case. */
@@ -92,26 +117,37 @@ class Loop {
       const result = await trainer.trainStep();
       const seconds = (performance.now() - started) / 1000;
       this.trainSeconds += seconds;
-      this.lastEvaluation = undefined;
       this.log(result, seconds);
       const { step } = result;
-      const last = step === train.steps;
-      if (interrupt.requested !== undefined && !last) return this.end(interrupt.requested);
-      if (train.eval_every > 0 && step % train.eval_every === 0 && !last) await this.evaluateNow();
-      if (train.checkpoint_every > 0 && step % train.checkpoint_every === 0) await this.save();
-      if (train.max_seconds !== undefined && this.trainSeconds >= train.max_seconds && !last) return this.end('max_seconds');
+      if (step === train.steps) break;
+      // before saving, so that a resumed run has the same rows
+      if (train.eval_every > 0 && step % train.eval_every === 0) await this.evaluate();
+      const late = train.max_seconds !== undefined && this.trainSeconds >= train.max_seconds;
+      const stopped = interrupt.requested ?? (late ? ('max_seconds' as const) : undefined);
+      if (stopped !== undefined || (train.checkpoint_every > 0 && step % train.checkpoint_every === 0)) await this.save();
+      if (stopped !== undefined) return stopped;
     }
-    return this.end(undefined);
+    await this.save();
+    return undefined;
   }
 
-  async evaluateNow(): Promise<Evaluation> {
+  /** Of the state as it is; a row that a run before this one wrote is not written twice. */
+  async finalEvaluation(): Promise<Evaluation> {
+    const { trainer, folder } = this.parts;
+    if (this.evaluated?.step === trainer.step) return this.evaluated.evaluation;
+    const logged = readJsonl(folder.metrics).some(row => row.step === trainer.step && row['eval_loss'] !== undefined);
+    return this.evaluate(!logged);
+  }
+
+  private async evaluate(log = true): Promise<Evaluation> {
     const { trainer, data, config, sink, progress } = this.parts;
+    const { step } = trainer;
     const evaluation = await evaluate(trainer.model, data.heldOut, { domains: data.domains, trainingBalance: config.train.balance });
-    sink.write({ step: trainer.step, ...evaluationMetrics(evaluation) });
-    this.lastEvaluation = evaluation;
+    if (log) sink.write({ step, ...evaluationMetrics(evaluation) });
+    this.evaluated = { step, evaluation };
     const routing = evaluation.causal.routing?.overall;
     const tail = routing === undefined ? '' : `, causal load CV ${routing.cv.toFixed(3)}, Gram ${routing.gramOrthogonality?.toFixed(3) ?? '-'}`;
-    progress.note(`step ${trainer.step}: held-out loss ${evaluation.causal.loss.toFixed(4)} nats per token${tail}`);
+    progress.note(`step ${step}: held-out loss ${evaluation.causal.loss.toFixed(4)} nats per token${tail}`);
     return evaluation;
   }
 
@@ -142,10 +178,5 @@ class Loop {
     if (this.saved === trainer.step) return;
     await saveCheckpoint(trainer, folder, this.trainSeconds);
     this.saved = trainer.step;
-  }
-
-  private async end<T>(reason: T): Promise<T> {
-    await this.save();
-    return reason;
   }
 }

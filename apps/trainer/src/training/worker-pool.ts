@@ -34,6 +34,7 @@ export class WorkerPool {
   private readonly threads: readonly Worker[];
   private readonly waiting = new Map<number, { resolve: (result: MicroBatchResult) => void; reject: (error: Error) => void }>();
   private failure: Error | undefined;
+  private stopping = false;
 
   private constructor(setup: WorkerSetup, threads: readonly Worker[]) {
     this.parameters = new Float32Array(setup.parameters);
@@ -73,13 +74,14 @@ export class WorkerPool {
   }
 
   async stop(): Promise<void> {
+    this.stopping = true;
     await Promise.all(this.threads.map(thread => thread.terminate()));
   }
 
   private attach(thread: Worker): Promise<void> {
     return new Promise((ready, refuse) => {
       const fail = (message: string, cause?: unknown): void => {
-        this.failure = new SpectraError('WORKER_FAILED', { message, where: `thread ${thread.threadId}`, cause });
+        this.failure ??= new SpectraError('WORKER_FAILED', { message, where: `thread ${thread.threadId}`, cause });
         refuse(this.failure);
         for (const { reject } of this.waiting.values()) reject(this.failure);
         this.waiting.clear();
@@ -94,7 +96,7 @@ export class WorkerPool {
       });
       thread.on('error', error => fail(String(error), error));
       thread.on('exit', code => {
-        if (this.waiting.size > 0) fail(`a worker thread ended with code ${code}.`);
+        if (!this.stopping) fail(`a worker thread ended with code ${code}.`);
       });
     });
   }

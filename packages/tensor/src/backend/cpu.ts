@@ -1,6 +1,7 @@
 /** The plain JavaScript backend: everywhere, and slow. */
-import type { BackendProvider } from './report.ts';
+
 import { backendInstance, startRegistered } from './engine-state.ts';
+import type { BackendProvider } from './report.ts';
 
 export const cpu: BackendProvider = {
   async find() {

@@ -44,7 +44,10 @@ describe('a device error', () => {
     const tensor = runBroken();
     const read = READS[name]!(tensor);
     if (backendUnderTest() === 'webgpu') {
-      await expect(read).rejects.toMatchObject({ code: 'BACKEND_FAILED', message: expect.stringContaining('nonsense') });
+      await expect(read).rejects.toMatchObject({
+        code: 'BACKEND_FAILED',
+        message: expect.stringContaining('nonsense'),
+      });
     } else {
       await read;
     }

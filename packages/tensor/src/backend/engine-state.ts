@@ -1,6 +1,12 @@
 /** The few parts of tfjs's engine that its types keep private and that we depend on, named in one place. */
 import type { KernelBackend } from '@tensorflow/tfjs-core';
-import { engine, findBackendFactory, registerBackend, removeBackend, setBackend } from '@tensorflow/tfjs-core';
+import {
+  engine,
+  findBackendFactory,
+  registerBackend,
+  removeBackend,
+  setBackend,
+} from '@tensorflow/tfjs-core';
 import type { BackendName } from '../define-op.ts';
 
 interface EngineInternals {

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, describe, expect, it } from 'vitest';
-import { SpectraError } from '../errors.ts';
 import { BACKEND_NAMES, type BackendName } from '../define-op.ts';
+import { SpectraError } from '../errors.ts';
 import { probeBackends, setBackend } from '../index.ts';
 import { AUTO_ORDER, suitsAuto } from './auto-order.ts';
 import { missing } from './report.ts';
@@ -29,7 +29,9 @@ describe('setBackend', () => {
     const error = await setBackend('tensorflow').catch((e: unknown) => e);
     expect(error).toBeInstanceOf(SpectraError);
     expect(error).toMatchObject({ code: 'BACKEND_MISSING', where: 'setBackend' });
-    expect((error as SpectraError).message).toContain('SPECTRA_TFJS_NODE=/nowhere/tfjs-node holds no package');
+    expect((error as SpectraError).message).toContain(
+      'SPECTRA_TFJS_NODE=/nowhere/tfjs-node holds no package',
+    );
     expect((error as SpectraError).fix).toContain('Install @tensorflow/tfjs-node');
     expect(tf.getBackend()).toBe('wasm');
   });
@@ -59,7 +61,13 @@ describe('probeBackends', () => {
 });
 
 describe('suitsAuto', () => {
-  const found = (name: BackendName, gpu: boolean) => ({ name, available: true, gpu, device: 'x', features: [] });
+  const found = (name: BackendName, gpu: boolean) => ({
+    name,
+    available: true,
+    gpu,
+    device: 'x',
+    features: [],
+  });
   it('wants a GPU of the GPU backends', () => {
     expect(AUTO_ORDER.map(name => suitsAuto(found(name, true)))).toEqual([true, true, true, true]);
     expect(AUTO_ORDER.map(name => suitsAuto(found(name, false)))).toEqual([false, false, true, true]);

@@ -15,7 +15,11 @@ const INSTALL = 'Install @tensorflow/tfjs-node (or -gpu) 4.22.0 and let its inst
 export const tensorflow: BackendProvider = {
   async find() {
     if (typeof process === 'undefined' || process.versions?.node === undefined) {
-      return missing('tensorflow', 'the native backend runs in Node only.', 'Use webgpu or wasm in a browser.');
+      return missing(
+        'tensorflow',
+        'the native backend runs in Node only.',
+        'Use webgpu or wasm in a browser.',
+      );
     }
     found ??= await search();
     return found;
@@ -36,7 +40,9 @@ async function search(): Promise<BackendFinding> {
     return describe(findBackend('tensorflow'));
   } catch (cause) {
     const reason = String((cause as Error).message).split('\n')[0]!;
-    const which = process.env.SPECTRA_TFJS_NODE ? `SPECTRA_TFJS_NODE=${process.env.SPECTRA_TFJS_NODE}` : 'tfjs-node';
+    const which = process.env.SPECTRA_TFJS_NODE
+      ? `SPECTRA_TFJS_NODE=${process.env.SPECTRA_TFJS_NODE}`
+      : 'tfjs-node';
     return missing('tensorflow', `${which} is there but does not load: ${reason}`, INSTALL);
   } finally {
     // importing it selects it
@@ -79,8 +85,8 @@ function prepareProcess(): void {
   process.env.NVIDIA_TF32_OVERRIDE ??= '0';
   // deprecated, and removed in Node 23; tfjs-node 4.22 still calls them
   const util = process.getBuiltinModule('node:util') as unknown as Record<string, unknown>;
-  util['isNullOrUndefined'] = (value: unknown) => value === null || value === undefined;
-  util['isArray'] = Array.isArray;
+  util.isNullOrUndefined = (value: unknown) => value === null || value === undefined;
+  util.isArray = Array.isArray;
 }
 
 interface NodeBackend {

@@ -15,10 +15,20 @@ export const wasm: BackendProvider = {
     }
     await load();
     if (!(await env().getAsync('WASM_HAS_SIMD_SUPPORT'))) {
-      return missing('wasm', 'this JavaScript engine has no WebAssembly SIMD.', 'Use a current browser or Node.');
+      return missing(
+        'wasm',
+        'this JavaScript engine has no WebAssembly SIMD.',
+        'Use a current browser or Node.',
+      );
     }
     const features = ['simd', ...(relaxedSimd() ? ['relaxed-simd'] : [])];
-    return { name: 'wasm', available: true, gpu: false, device: `WebAssembly (${features.join(', ')})`, features };
+    return {
+      name: 'wasm',
+      available: true,
+      gpu: false,
+      device: `WebAssembly (${features.join(', ')})`,
+      features,
+    };
   },
 
   async start(options) {

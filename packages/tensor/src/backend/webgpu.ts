@@ -41,7 +41,8 @@ export const webgpu: BackendProvider = {
     if (backendInstance('webgpu') === undefined) {
       const gpu = await gpuOfThisEngine();
       const adapter = typeof gpu === 'string' ? null : await adapterOf(gpu, options);
-      if (adapter === null) throw new SpectraError('BACKEND_MISSING', { message: 'the GPU adapter is gone.' });
+      if (adapter === null)
+        throw new SpectraError('BACKEND_MISSING', { message: 'the GPU adapter is gone.' });
       await register(adapter);
     }
     await startRegistered('webgpu', 3);
@@ -50,7 +51,8 @@ export const webgpu: BackendProvider = {
   },
 };
 
-const INSTALL = 'In Node install the npm package `webgpu` (0.2 or newer); in a browser use one with WebGPU, on https or localhost.';
+const INSTALL =
+  'In Node install the npm package `webgpu` (0.2 or newer); in a browser use one with WebGPU, on https or localhost.';
 const DRIVER =
   'Install a Vulkan, Metal or Direct3D 12 driver. For tests without a GPU, point VK_ICD_FILENAMES at SwiftShader’s ' +
   'vk_swiftshader_icd.json and set XDG_RUNTIME_DIR.';
@@ -59,14 +61,16 @@ const DRIVER =
 async function gpuOfThisEngine(): Promise<GPU | string> {
   const present = (globalThis.navigator as Navigator | undefined)?.gpu as GPU | undefined;
   if (present !== undefined) return present;
-  if (typeof process === 'undefined' || process.versions?.node === undefined) return 'this browser has no WebGPU.';
+  if (typeof process === 'undefined' || process.versions?.node === undefined)
+    return 'this browser has no WebGPU.';
   const name = 'webgpu';
   let dawn: typeof import('webgpu');
   try {
     dawn = (await import(/* @vite-ignore */ /* webpackIgnore: true */ name)) as typeof import('webgpu');
   } catch (cause) {
     const { code, message } = cause as { code?: string; message: string };
-    if (code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND') return 'the npm package `webgpu` is not installed.';
+    if (code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND')
+      return 'the npm package `webgpu` is not installed.';
     return `the npm package \`webgpu\` does not load: ${message.split('\n')[0]!}`;
   }
   // tfjs names GPUBufferUsage and its kind as globals and looks for navigator.gpu when it is imported
@@ -106,7 +110,9 @@ async function register(adapter: GPUAdapter): Promise<void> {
     ),
   });
   type WebgpuModule = typeof import('@tensorflow/tfjs-backend-webgpu');
-  const module = (await import('@tensorflow/tfjs-backend-webgpu')) as WebgpuModule & { default?: WebgpuModule };
+  const module = (await import('@tensorflow/tfjs-backend-webgpu')) as WebgpuModule & {
+    default?: WebgpuModule;
+  };
   const backend: WebGPUBackend = checkedBackend(module.default ?? module, device, adapter.info);
   // its own registration makes a device with default limits
   removeBackend('webgpu');

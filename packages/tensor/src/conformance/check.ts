@@ -57,26 +57,48 @@ async function checkGradient(
       .reduce((a, b) => tf.add(a, b)),
   )(inputs);
   const loss = (xs: NdArray[]): number =>
-    list(c.reference(...xs)).reduce((total, out, i) => total + out.data.reduce((s, v, k) => s + v * cotangents[i]!.data[k]!, 0), 0);
+    list(c.reference(...xs)).reduce(
+      (total, out, i) => total + out.data.reduce((s, v, k) => s + v * cotangents[i]!.data[k]!, 0),
+      0,
+    );
   for (const [i, x] of c.inputs.entries()) {
     const moved = (k: number, by: number): NdArray[] =>
-      c.inputs.map((y, j) => (j === i ? new NdArray(x.shape, x.data.map((v, at) => (at === k ? v + by : v))) : y));
+      c.inputs.map((y, j) =>
+        j === i
+          ? new NdArray(
+              x.shape,
+              x.data.map((v, at) => (at === k ? v + by : v)),
+            )
+          : y,
+      );
     const numeric = x.data.map((_, k) => (loss(moved(k, STEP)) - loss(moved(k, -STEP))) / (2 * STEP));
     await expectNear(`${title}, gradient of input ${i}`, grads[i]!, new NdArray(x.shape, numeric), tolerance);
   }
   tf.dispose(grads);
 }
 
-async function expectNear(title: string, tensor: tf.Tensor, expected: NdArray, tolerance: number): Promise<void> {
+async function expectNear(
+  title: string,
+  tensor: tf.Tensor,
+  expected: NdArray,
+  tolerance: number,
+): Promise<void> {
   expect(tensor.shape, `${title}: shape`).toEqual([...expected.shape]);
   const got = await tensor.data();
   const finite = expected.data.filter(Number.isFinite).map(Math.abs);
-  const allowed = tolerance * Math.max(1, finite.reduce((a, b) => Math.max(a, b), 0));
+  const allowed =
+    tolerance *
+    Math.max(
+      1,
+      finite.reduce((a, b) => Math.max(a, b), 0),
+    );
   expected.data.forEach((want, i) => {
     // 0 and −0 are one number
     const same = got[i] === want || (Number.isNaN(want) && Number.isNaN(got[i]));
     if (same || Math.abs(got[i]! - want) <= allowed) return;
-    expect.fail(`${title} on ${backendUnderTest()}: element ${i} is ${got[i]}, expected ${want} ± ${allowed}`);
+    expect.fail(
+      `${title} on ${backendUnderTest()}: element ${i} is ${got[i]}, expected ${want} ± ${allowed}`,
+    );
   });
 }
 
@@ -109,7 +131,10 @@ export function uniform(name: string, shape: readonly number[], low: number, hig
 /** Numbers that differ by 0.05 at least and keep that far from 0, in random order: for functions with kinks. */
 export function distinct(name: string, shape: readonly number[]): NdArray {
   const order = rng.split(`${name} ${shape.join('x')}`, 2).permutation(build(shape, () => 0).data.length);
-  return new NdArray(shape, Array.from(order, at => Math.fround(0.05 * (at - Math.floor(order.length / 2)) + 0.025)));
+  return new NdArray(
+    shape,
+    Array.from(order, at => Math.fround(0.05 * (at - Math.floor(order.length / 2)) + 0.025)),
+  );
 }
 
 export function integers(name: string, shape: readonly number[], low: number, high: number): NdArray {

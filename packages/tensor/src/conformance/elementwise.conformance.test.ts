@@ -2,7 +2,7 @@ import { backendUnderTest, testBackend } from '@spectra/testing';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, it } from 'vitest';
 import { checkOp, distinct, integers, intTensor, sample, uniform } from './check.ts';
-import { map, NdArray, zip } from './reference.ts';
+import { map, type NdArray, zip } from './reference.ts';
 
 beforeAll(testBackend);
 
@@ -45,7 +45,11 @@ const UNARY: Record<string, Unary> = {
   step: { op: x => tf.step(x), f: x => (x > 0 ? 1 : 0), domain: distinct },
   floor: { op: tf.floor, f: Math.floor, domain: distinct, gradient: false },
   ceil: { op: tf.ceil, f: Math.ceil, domain: distinct, gradient: false },
-  'clip by value': { op: x => tf.clipByValue(x, -0.3, 0.3), f: x => Math.min(Math.max(x, -0.3), 0.3), domain: distinct },
+  'clip by value': {
+    op: x => tf.clipByValue(x, -0.3, 0.3),
+    f: x => Math.min(Math.max(x, -0.3), 0.3),
+    domain: distinct,
+  },
   'power 3': { op: x => tf.pow(x, 3), f: x => x ** 3, domain: positive, tolerance: 5e-6 },
 };
 
@@ -63,14 +67,42 @@ describe('unary operations', () => {
   it.each(Object.keys(UNARY))('%s', async name => {
     const { op, f, domain = sample, ...rest } = UNARY[name]!;
     for (const shape of SHAPES) {
-      await checkOp(`${name} [${shape}]`, { inputs: [domain(name, shape)], op, reference: x => map(x, f), ...rest });
+      await checkOp(`${name} [${shape}]`, {
+        inputs: [domain(name, shape)],
+        op,
+        reference: x => map(x, f),
+        ...rest,
+      });
     }
   });
 });
 
 const PAIRS: (readonly [number[], number[]])[] = [
-  [[], []], [[3], []], [[2, 3], [3]], [[2, 1], [1, 3]], [[4], [2, 3, 4]], [[2, 3, 1], [2, 1, 4]],
-  [[2, 1, 2, 1, 3], [1, 2, 1, 2, 3]], [[0, 3], [3]], [[2, 0], [2, 1]], [[2, 2, 2, 2], [2, 2, 2, 2]],
+  [[], []],
+  [[3], []],
+  [[2, 3], [3]],
+  [
+    [2, 1],
+    [1, 3],
+  ],
+  [[4], [2, 3, 4]],
+  [
+    [2, 3, 1],
+    [2, 1, 4],
+  ],
+  [
+    [2, 1, 2, 1, 3],
+    [1, 2, 1, 2, 3],
+  ],
+  [[0, 3], [3]],
+  [
+    [2, 0],
+    [2, 1],
+  ],
+  [
+    [2, 2, 2, 2],
+    [2, 2, 2, 2],
+  ],
 ];
 
 interface Binary {
@@ -110,8 +142,16 @@ const INTEGER: Record<string, Binary> = {
   mul: { op: tf.mul, f: (a, b) => a * b, dtype: 'int32' },
   maximum: { op: tf.maximum, f: Math.max, dtype: 'int32' },
   minimum: { op: tf.minimum, f: Math.min, dtype: 'int32' },
-  'floor division': { op: (a, b) => tf.floorDiv(a, shifted(b)), f: (a, b) => Math.floor(a / (b + 5)), dtype: 'int32' },
-  remainder: { op: (a, b) => tf.mod(a, shifted(b)), f: (a, b) => (((a % (b + 5)) + b + 5) % (b + 5)), dtype: 'int32' },
+  'floor division': {
+    op: (a, b) => tf.floorDiv(a, shifted(b)),
+    f: (a, b) => Math.floor(a / (b + 5)),
+    dtype: 'int32',
+  },
+  remainder: {
+    op: (a, b) => tf.mod(a, shifted(b)),
+    f: (a, b) => ((a % (b + 5)) + b + 5) % (b + 5),
+    dtype: 'int32',
+  },
   ...Object.fromEntries(Object.entries(COMPARE).map(([name, c]) => [name, { ...c, dtype: 'bool' as const }])),
 };
 const shifted = (b: tf.Tensor) => tf.add(b, tf.scalar(5, 'int32'));
@@ -122,7 +162,13 @@ describe('binary operations', () => {
     for (const [a, b] of PAIRS) {
       const inputs = [domain(`${name} a`, a), domain(`${name} b`, b)];
       const gradient = name !== 'divide, 0 by 0 left out';
-      await checkOp(`${name} [${a}] [${b}]`, { inputs, op: op as never, reference: zip(f), gradient, ...rest });
+      await checkOp(`${name} [${a}] [${b}]`, {
+        inputs,
+        op: op as never,
+        reference: zip(f),
+        gradient,
+        ...rest,
+      });
     }
   });
 
@@ -160,7 +206,10 @@ describe('logical operations, choice and cast', () => {
     for (const [a, b] of PAIRS) {
       const [x, y] = [truth(`${name} a`, a), truth(`${name} b`, b)];
       await checkOp(`${name} [${a}] [${b}]`, {
-        inputs: [], op: () => op(asBool(x), asBool(y)), reference: () => zip(f)(x, y), dtype: 'bool',
+        inputs: [],
+        op: () => op(asBool(x), asBool(y)),
+        reference: () => zip(f)(x, y),
+        dtype: 'bool',
       });
     }
   });
@@ -169,7 +218,10 @@ describe('logical operations, choice and cast', () => {
     for (const shape of SHAPES) {
       const x = truth('not', shape);
       await checkOp(`not [${shape}]`, {
-        inputs: [], op: () => tf.logicalNot(asBool(x)), reference: () => map(x, v => 1 - v), dtype: 'bool',
+        inputs: [],
+        op: () => tf.logicalNot(asBool(x)),
+        reference: () => map(x, v => 1 - v),
+        dtype: 'bool',
       });
     }
   });
@@ -192,7 +244,10 @@ describe('logical operations, choice and cast', () => {
     ['int32', 'bool', (x: number) => Number(x !== 0)],
   ] as const)('cast of %s to %s', async (from, to, f) => {
     for (const shape of SHAPES) {
-      const x = from === 'int32' ? integers('cast', shape, -3, 4) : map(integers('cast', shape, -6, 7), v => v * 0.75);
+      const x =
+        from === 'int32'
+          ? integers('cast', shape, -3, 4)
+          : map(integers('cast', shape, -6, 7), v => v * 0.75);
       await checkOp(`cast [${shape}]`, {
         inputs: [],
         op: () => tf.cast(tf.tensor([...x.data], [...shape], from), to),
@@ -207,7 +262,11 @@ describe('logical operations, choice and cast', () => {
     const x = truth('cast', [2, 3]);
     for (const to of ['float32', 'int32'] as const) {
       await checkOp(`cast to ${to}`, {
-        inputs: [], op: () => tf.cast(asBool(x), to), reference: () => x, dtype: to, gradient: false,
+        inputs: [],
+        op: () => tf.cast(asBool(x), to),
+        reference: () => x,
+        dtype: to,
+        gradient: false,
       });
     }
   });

@@ -8,14 +8,31 @@ beforeAll(testBackend);
 
 /** Batch axes of a and b, then rows, inner size, columns. */
 const PRODUCTS: (readonly [number[], number[], number, number, number])[] = [
-  [[], [], 1, 1, 1], [[], [], 3, 4, 5], [[], [], 7, 1, 2], [[], [], 1, 9, 6], [[], [], 9, 17, 10], [[2], [2], 3, 2, 4],
-  [[2], [1], 3, 4, 2], [[1], [3], 2, 3, 2], [[2, 3], [2, 3], 2, 3, 2], [[2, 1], [1, 3], 2, 2, 3], [[3], [], 2, 4, 3],
-  [[], [2], 3, 2, 2], [[], [], 0, 3, 2], [[], [], 2, 0, 3], [[], [], 3, 2, 0], [[0], [0], 2, 2, 2], [[2], [2], 3, 0, 2],
+  [[], [], 1, 1, 1],
+  [[], [], 3, 4, 5],
+  [[], [], 7, 1, 2],
+  [[], [], 1, 9, 6],
+  [[], [], 9, 17, 10],
+  [[2], [2], 3, 2, 4],
+  [[2], [1], 3, 4, 2],
+  [[1], [3], 2, 3, 2],
+  [[2, 3], [2, 3], 2, 3, 2],
+  [[2, 1], [1, 3], 2, 2, 3],
+  [[3], [], 2, 4, 3],
+  [[], [2], 3, 2, 2],
+  [[], [], 0, 3, 2],
+  [[], [], 2, 0, 3],
+  [[], [], 3, 2, 0],
+  [[0], [0], 2, 2, 2],
+  [[2], [2], 3, 0, 2],
 ];
 
 describe('matMul', () => {
   it.each([
-    [false, false], [false, true], [true, false], [true, true],
+    [false, false],
+    [false, true],
+    [true, false],
+    [true, true],
   ])('transposed %s, %s', async (transposeA, transposeB) => {
     for (const [batchA, batchB, rows, inner, columns] of PRODUCTS) {
       const a = [...batchA, ...(transposeA ? [inner, rows] : [rows, inner])];
@@ -30,7 +47,11 @@ describe('matMul', () => {
   });
 
   it('of larger sizes', async () => {
-    for (const [rows, inner, columns] of [[33, 65, 40], [2, 2100, 70], [70, 130, 5]] as const) {
+    for (const [rows, inner, columns] of [
+      [33, 65, 40],
+      [2, 2100, 70],
+      [70, 130, 5],
+    ] as const) {
       await checkOp(`[${rows}, ${inner}] · [${inner}, ${columns}]`, {
         inputs: [sample('left', [rows, inner]), sample('right', [inner, columns])],
         op: (x, y) => tf.matMul(x!, y!),

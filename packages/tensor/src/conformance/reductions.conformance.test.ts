@@ -11,11 +11,33 @@ beforeAll(testBackend);
 
 /** Shapes and the axes to reduce; `undefined` is all. */
 const AXES: (readonly [number[], number[] | undefined])[] = [
-  [[], undefined], [[6], [0]], [[3, 5], [0]], [[3, 5], [1]], [[3, 5], undefined], [[2, 3, 4], [1]], [[2, 3, 4], [0, 2]],
-  [[2, 1, 3, 2], [1, 3]], [[2, 2, 1, 3, 2], [0, 3]], [[1, 70], [1]],
+  [[], undefined],
+  [[6], [0]],
+  [[3, 5], [0]],
+  [[3, 5], [1]],
+  [[3, 5], undefined],
+  [[2, 3, 4], [1]],
+  [
+    [2, 3, 4],
+    [0, 2],
+  ],
+  [
+    [2, 1, 3, 2],
+    [1, 3],
+  ],
+  [
+    [2, 2, 1, 3, 2],
+    [0, 3],
+  ],
+  [[1, 70], [1]],
 ];
 /** Reductions of nothing, and to nothing. */
-const EMPTY: (readonly [number[], number[]])[] = [[[0], [0]], [[0, 3], [0]], [[3, 0], [0]], [[2, 0, 3], [1]]];
+const EMPTY: (readonly [number[], number[]])[] = [
+  [[0], [0]],
+  [[0, 3], [0]],
+  [[3, 0], [0]],
+  [[2, 0, 3], [1]],
+];
 
 const mean = (values: number[]): number => reference.sum(values) / values.length;
 const product = (values: number[]): number => values.reduce((a, b) => a * b, 1);
@@ -114,7 +136,9 @@ describe('rows', () => {
   it('softmax', async () => {
     for (const shape of ROWS) {
       await checkOp(`softmax [${shape}]`, {
-        inputs: [sample('softmax', shape)], op: x => tf.softmax(x!), reference: x => reference.softmax(x!),
+        inputs: [sample('softmax', shape)],
+        op: x => tf.softmax(x!),
+        reference: x => reference.softmax(x!),
       });
     }
   });
@@ -145,7 +169,10 @@ describe('rows', () => {
   it('logSumExp of masked rows, with gradient 0', async () => {
     const x = new NdArray([3, 3], [-Infinity, -Infinity, -Infinity, 0, -Infinity, 1, -1e30, 5, -1e30]);
     await checkOp('logSumExp', {
-      inputs: [x], op: y => logSumExp(y!), reference: y => reference.logSumExp(y!, 1), gradient: false,
+      inputs: [x],
+      op: y => logSumExp(y!),
+      reference: y => reference.logSumExp(y!, 1),
+      gradient: false,
     });
     await checkOp('gradient of logSumExp', {
       inputs: [x],
@@ -157,7 +184,9 @@ describe('rows', () => {
       gradient: false,
     });
     await checkOp('logSumExp of nothing', {
-      inputs: [], op: () => logSumExp(tf.zeros([2, 0])), reference: () => new NdArray([2], [-Infinity, -Infinity]),
+      inputs: [],
+      op: () => logSumExp(tf.zeros([2, 0])),
+      reference: () => new NdArray([2], [-Infinity, -Infinity]),
       gradient: false,
     });
   });
@@ -165,9 +194,19 @@ describe('rows', () => {
   it('normalise', async () => {
     for (const shape of ROWS) {
       const unit = (x: NdArray): NdArray =>
-        zip((v, s) => v / Math.sqrt(s))(x, reduce(map(x, v => v * v), [shape.length - 1], reference.sum, true));
+        zip((v, s) => v / Math.sqrt(s))(
+          x,
+          reduce(
+            map(x, v => v * v),
+            [shape.length - 1],
+            reference.sum,
+            true,
+          ),
+        );
       await checkOp(`normalise [${shape}]`, {
-        inputs: [sample('normalise', shape)], op: x => normalise(x!), reference: x => unit(x!),
+        inputs: [sample('normalise', shape)],
+        op: x => normalise(x!),
+        reference: x => unit(x!),
       });
     }
   });
@@ -175,7 +214,10 @@ describe('rows', () => {
   it('normalise of short vectors: 0 with gradient 0', async () => {
     const x = new NdArray([3, 2], [0, 0, 6e-7, -6e-7, 3e-6, 4e-6]);
     await checkOp('normalise', {
-      inputs: [x], op: y => normalise(y!), reference: () => new NdArray([3, 2], [0, 0, 0, 0, 0.6, 0.8]), gradient: false,
+      inputs: [x],
+      op: y => normalise(y!),
+      reference: () => new NdArray([3, 2], [0, 0, 0, 0, 0.6, 0.8]),
+      gradient: false,
     });
     await checkOp('gradient of normalise', {
       inputs: [x],
@@ -206,7 +248,10 @@ describe('cumulative sums', () => {
     for (const shape of [[300], [20, 3]]) {
       const x = integers('cumsum', shape, 0, 9);
       await checkOp(`cumsum of int32 [${shape}]`, {
-        inputs: [], op: () => tf.cumsum(intTensor(x), 0, true), reference: () => reference.cumsum(x, 0, true, false), dtype: 'int32',
+        inputs: [],
+        op: () => tf.cumsum(intTensor(x), 0, true),
+        reference: () => reference.cumsum(x, 0, true, false),
+        dtype: 'int32',
       });
     }
   });

@@ -130,7 +130,9 @@ export function scatterND(indices: NdArray, updates: NdArray, shape: readonly nu
   const depth = indices.shape.at(-1)!;
   const rows = coordinatesOf(indices.shape.slice(0, -1));
   return build(shape, c => {
-    const hits = rows.filter(row => Array.from({ length: depth }, (_, i) => indices.at([...row, i])).every((at, i) => at === c[i]));
+    const hits = rows.filter(row =>
+      Array.from({ length: depth }, (_, i) => indices.at([...row, i])).every((at, i) => at === c[i]),
+    );
     return sum(hits.map(row => updates.at([...row, ...c.slice(depth)])));
   });
 }

@@ -7,7 +7,8 @@ export class NdArray {
   constructor(shape: readonly number[], data: ArrayLike<number>) {
     this.shape = shape;
     this.data = Float64Array.from(data);
-    if (this.data.length !== sizeOf(shape)) throw new Error(`${this.data.length} values for shape [${shape}]`);
+    if (this.data.length !== sizeOf(shape))
+      throw new Error(`${this.data.length} values for shape [${shape}]`);
   }
 
   /** The element at these coordinates; a coordinate along an axis of size 1 is taken as 0, missing axes lead. */
@@ -56,11 +57,17 @@ export function broadcastShape(...shapes: readonly (readonly number[])[]): numbe
 }
 
 export function zip(f: (...values: number[]) => number): (...arrays: NdArray[]) => NdArray {
-  return (...arrays) => build(broadcastShape(...arrays.map(a => a.shape)), c => f(...arrays.map(a => a.at(c))));
+  return (...arrays) =>
+    build(broadcastShape(...arrays.map(a => a.shape)), c => f(...arrays.map(a => a.at(c))));
 }
 
 /** f of the elements along `axes` (in order), for each of the rest. */
-export function reduce(x: NdArray, axes: readonly number[], f: (values: number[]) => number, keep = false): NdArray {
+export function reduce(
+  x: NdArray,
+  axes: readonly number[],
+  f: (values: number[]) => number,
+  keep = false,
+): NdArray {
   const outer = x.shape.map((_, i) => i).filter(i => !axes.includes(i));
   const inner = coordinatesOf(axes.map(axis => x.shape[axis]!));
   const reduced = build(
@@ -79,5 +86,10 @@ export function reduce(x: NdArray, axes: readonly number[], f: (values: number[]
         }),
       ),
   );
-  return keep ? new NdArray(x.shape.map((size, i) => (axes.includes(i) ? 1 : size)), reduced.data) : reduced;
+  return keep
+    ? new NdArray(
+        x.shape.map((size, i) => (axes.includes(i) ? 1 : size)),
+        reduced.data,
+      )
+    : reduced;
 }

@@ -10,8 +10,15 @@ beforeAll(testBackend);
 describe('gather', () => {
   it('along every axis', async () => {
     const cases: [number[], number[], number][] = [
-      [[5], [3], 0], [[4, 3], [6], 0], [[4, 3], [2, 2], 0], [[3, 4], [5], 1], [[2, 3, 4], [2], 1], [[2, 3, 4], [3, 2], 2],
-      [[4, 2], [0], 0], [[2, 1, 3, 2], [4], 2], [[3, 2], [], 0],
+      [[5], [3], 0],
+      [[4, 3], [6], 0],
+      [[4, 3], [2, 2], 0],
+      [[3, 4], [5], 1],
+      [[2, 3, 4], [2], 1],
+      [[2, 3, 4], [3, 2], 2],
+      [[4, 2], [0], 0],
+      [[2, 1, 3, 2], [4], 2],
+      [[3, 2], [], 0],
     ];
     for (const [shape, indexShape, axis] of cases) {
       const indices = integers('gather', indexShape, 0, shape[axis]!);
@@ -32,8 +39,12 @@ describe('gather', () => {
 
   it('with batch dimensions', async () => {
     const cases: [number[], number[], number, number][] = [
-      [[2, 4], [2, 3], 1, 1], [[3, 2, 4], [3, 5], 1, 1], [[2, 3, 4], [2, 2], 2, 1], [[2, 2, 3], [2, 2, 4], 2, 2],
-      [[3, 5, 2], [3, 2, 2], 1, 1], [[1, 4], [1, 2], 1, 1],
+      [[2, 4], [2, 3], 1, 1],
+      [[3, 2, 4], [3, 5], 1, 1],
+      [[2, 3, 4], [2, 2], 2, 1],
+      [[2, 2, 3], [2, 2, 4], 2, 2],
+      [[3, 5, 2], [3, 2, 2], 1, 1],
+      [[1, 4], [1, 2], 1, 1],
     ];
     for (const [shape, indexShape, axis, batchDims] of cases) {
       const indices = integers('gather', indexShape, 0, shape[axis]!);
@@ -46,7 +57,25 @@ describe('gather', () => {
   });
 
   it('by tuples', async () => {
-    for (const [shape, indexShape] of [[[5], [3, 1]], [[3, 4], [4, 1]], [[3, 4], [2, 2]], [[2, 3, 2], [4, 2]], [[2, 3, 2], [2, 2, 3]]] as [number[], number[]][]) {
+    for (const [shape, indexShape] of [
+      [[5], [3, 1]],
+      [
+        [3, 4],
+        [4, 1],
+      ],
+      [
+        [3, 4],
+        [2, 2],
+      ],
+      [
+        [2, 3, 2],
+        [4, 2],
+      ],
+      [
+        [2, 3, 2],
+        [2, 2, 3],
+      ],
+    ] as [number[], number[]][]) {
       const indices = integers('gatherND', indexShape, 0, Math.min(...shape.slice(0, indexShape.at(-1))));
       await checkOp(`gatherND [${indexShape}] of [${shape}]`, {
         inputs: [sample('gatherND', shape)],
@@ -59,7 +88,13 @@ describe('gather', () => {
 
 describe('scatter', () => {
   it('adds what meets', async () => {
-    for (const [count, depth, shape] of [[4, 1, [3]], [5, 1, [3, 2]], [4, 2, [2, 3]], [6, 2, [2, 2, 3]], [0, 1, [3, 2]]] as [number, number, number[]][]) {
+    for (const [count, depth, shape] of [
+      [4, 1, [3]],
+      [5, 1, [3, 2]],
+      [4, 2, [2, 3]],
+      [6, 2, [2, 2, 3]],
+      [0, 1, [3, 2]],
+    ] as [number, number, number[]][]) {
       const indices = integers('scatterND', [count, depth], 0, Math.min(...shape.slice(0, depth)));
       await checkOp(`scatterND into [${shape}]`, {
         inputs: [sample('scatterND', [count, ...shape.slice(depth)])],
@@ -75,12 +110,23 @@ describe('scatter', () => {
       inputs: [sample('tensor', [4, 3]), sample('rows', [2, 3])],
       op: (x, rows) => tf.tensorScatterUpdate(x!, intTensor(indices), rows!),
       reference: (x, rows) =>
-        new NdArray([4, 3], [3, 4, 5].flatMap(i => rows!.data[i]!).concat([...x!.data.slice(3, 6)], [...rows!.data.slice(0, 3)], [...x!.data.slice(9)])),
+        new NdArray(
+          [4, 3],
+          [3, 4, 5]
+            .flatMap(i => rows!.data[i]!)
+            .concat([...x!.data.slice(3, 6)], [...rows!.data.slice(0, 3)], [...x!.data.slice(9)]),
+        ),
     });
   });
 
   it('sums segments', async () => {
-    for (const [shape, segments] of [[[6], 3], [[5, 2], 4], [[4, 2, 3], 2], [[0, 2], 3], [[40, 3], 1]] as [number[], number][]) {
+    for (const [shape, segments] of [
+      [[6], 3],
+      [[5, 2], 4],
+      [[4, 2, 3], 2],
+      [[0, 2], 3],
+      [[40, 3], 1],
+    ] as [number[], number][]) {
       const ids = integers('segments', [shape[0]!], 0, segments);
       await checkOp(`unsortedSegmentSum [${shape}] into ${segments}`, {
         inputs: [sample('segments', shape)],
@@ -92,7 +138,14 @@ describe('scatter', () => {
 });
 
 describe('topk', () => {
-  const SHAPES: [number[], number][] = [[[5], 2], [[3, 6], 1], [[3, 6], 6], [[2, 2, 5], 3], [[2, 40], 8], [[0, 4], 2]];
+  const SHAPES: [number[], number][] = [
+    [[5], 2],
+    [[3, 6], 1],
+    [[3, 6], 6],
+    [[2, 2, 5], 3],
+    [[2, 40], 8],
+    [[0, 4], 2],
+  ];
 
   it('gives the values, falling', async () => {
     for (const [shape, k] of SHAPES) {

@@ -30,10 +30,19 @@ describe('infinities and NaN', () => {
 
   it.each(Object.keys(UNARY))('%s', async name => {
     const [op, f] = UNARY[name]!;
-    await checkOp(name, { inputs: [x], op: op as never, reference: v => new NdArray(v!.shape, v!.data.map(f)), gradient: false, tolerance: 1e-7 });
+    await checkOp(name, {
+      inputs: [x],
+      op: op as never,
+      reference: v => new NdArray(v!.shape, v!.data.map(f)),
+      gradient: false,
+      tolerance: 1e-7,
+    });
   });
 
-  const BINARY: Record<string, readonly [(a: tf.Tensor, b: tf.Tensor) => tf.Tensor, (a: number, b: number) => number]> = {
+  const BINARY: Record<
+    string,
+    readonly [(a: tf.Tensor, b: tf.Tensor) => tf.Tensor, (a: number, b: number) => number]
+  > = {
     add: [tf.add, (a, b) => a + b],
     sub: [tf.sub, (a, b) => a - b],
     mul: [tf.mul, (a, b) => a * b],
@@ -43,16 +52,25 @@ describe('infinities and NaN', () => {
     'greater or equal': [(a, b) => tf.cast(tf.greaterEqual(a, b), 'float32'), (a, b) => Number(a >= b)],
     equal: [(a, b) => tf.cast(tf.equal(a, b), 'float32'), (a, b) => Number(a === b)],
     'not equal': [(a, b) => tf.cast(tf.notEqual(a, b), 'float32'), (a, b) => Number(a !== b)],
-    'where less': [(a, b) => tf.where(tf.less(a, b), a, b), (a, b) => (a < b ? a : b)],
+    'where less': [(a, b) => tf.where(tf.less(a, b), a, b), (a, b) => [b, a][Number(a < b)]!],
   };
 
   it.each(Object.keys(BINARY))('%s', async name => {
     const [op, f] = BINARY[name]!;
-    await checkOp(name, { inputs: [pairs.a, pairs.b], op: op as never, reference: zip(f), gradient: false, tolerance: 1e-7 });
+    await checkOp(name, {
+      inputs: [pairs.a, pairs.b],
+      op: op as never,
+      reference: zip(f),
+      gradient: false,
+      tolerance: 1e-7,
+    });
   });
 
   it('reductions', async () => {
-    const rows = new NdArray([4, 3], [1, -Infinity, 2, -Infinity, -Infinity, -Infinity, 3, Infinity, 1, 1, Number.NaN, 2]);
+    const rows = new NdArray(
+      [4, 3],
+      [1, -Infinity, 2, -Infinity, -Infinity, -Infinity, 3, Infinity, 1, 1, Number.NaN, 2],
+    );
     const reduced = (data: number[]) => () => new NdArray([4], data);
     const check = (title: string, op: (t: tf.Tensor) => tf.Tensor, data: number[]) =>
       checkOp(title, { inputs: [rows], op: op as never, reference: reduced(data), gradient: false });
@@ -64,7 +82,10 @@ describe('infinities and NaN', () => {
   it('softmax of masked scores', async () => {
     const scores = new NdArray([3, 3], [-Infinity, 0, 0, -1e9, 1, -1e30, 5, -Infinity, -Infinity]);
     await checkOp('softmax', {
-      inputs: [scores], op: t => tf.softmax(t!), reference: () => new NdArray([3, 3], [0, 0.5, 0.5, 0, 1, 0, 1, 0, 0]), gradient: false,
+      inputs: [scores],
+      op: t => tf.softmax(t!),
+      reference: () => new NdArray([3, 3], [0, 0.5, 0.5, 0, 1, 0, 1, 0, 0]),
+      gradient: false,
     });
   });
 });

@@ -34,7 +34,11 @@ export class AdamW {
 
   constructor(parameters: readonly Parameter[], options: AdamWOptions = {}) {
     const { betas = [0.9, 0.95], epsilon = 1e-8, weightDecay = 0.01, groups = [] } = options;
-    checkValue(betas.every(beta => beta >= 0 && beta < 1), `betas must be in [0, 1), got ${betas}.`, 'AdamW');
+    checkValue(
+      betas.every(beta => beta >= 0 && beta < 1),
+      `betas must be in [0, 1), got ${betas}.`,
+      'AdamW',
+    );
     checkValue(epsilon > 0, `epsilon must be positive, got ${epsilon}.`, 'AdamW');
     this.betas = betas;
     this.epsilon = epsilon;
@@ -69,7 +73,11 @@ export class AdamW {
    *   has changed then.
    */
   step(grads: ReadonlyMap<string, Tensor>, learningRate: number, scale = 1): void {
-    checkValue(learningRate >= 0 && Number.isFinite(learningRate), `the learning rate is ${learningRate}.`, 'AdamW.step');
+    checkValue(
+      learningRate >= 0 && Number.isFinite(learningRate),
+      `the learning rate is ${learningRate}.`,
+      'AdamW.step',
+    );
     checkValue(Number.isFinite(scale), `the gradient scale is ${scale}.`, 'AdamW.step');
     const updates: [Slot, Tensor][] = [];
     for (const [name, grad] of grads) {
@@ -157,7 +165,12 @@ export class AdamW {
   }
 }
 
-function entry(state: ReadonlyMap<string, Tensor>, name: string, shape: readonly number[], dtype: string): Tensor {
+function entry(
+  state: ReadonlyMap<string, Tensor>,
+  name: string,
+  shape: readonly number[],
+  dtype: string,
+): Tensor {
   const tensor = state.get(name);
   if (tensor === undefined) throw mismatch(name, 'is missing.');
   if (tensor.dtype !== dtype || tensor.shape.join() !== shape.join()) {
@@ -170,5 +183,8 @@ function entry(state: ReadonlyMap<string, Tensor>, name: string, shape: readonly
 }
 
 function mismatch(name: string, what: string): SpectraError {
-  return new SpectraError('CHECKPOINT_MISMATCH', { message: `the optimizer's '${name}' ${what}`, where: 'AdamW.loadState' });
+  return new SpectraError('CHECKPOINT_MISMATCH', {
+    message: `the optimizer's '${name}' ${what}`,
+    where: 'AdamW.loadState',
+  });
 }

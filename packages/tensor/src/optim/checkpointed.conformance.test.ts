@@ -57,7 +57,13 @@ describe('checkpointed', () => {
     const nested = await run(parameters, x, (i, h) =>
       checkpointed(
         `outer ${i}`,
-        u => checkpointed(`inner ${i}`, v => layer(v!, parameters[i]!), [u!], [parameters[i]!.w, parameters[i]!.b]),
+        u =>
+          checkpointed(
+            `inner ${i}`,
+            v => layer(v!, parameters[i]!),
+            [u!],
+            [parameters[i]!.w, parameters[i]!.b],
+          ),
         [h],
         [parameters[i]!.w, parameters[i]!.b],
       ),

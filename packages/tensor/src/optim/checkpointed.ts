@@ -4,7 +4,15 @@
  * gradients from that.
  */
 import type { NamedAttrMap, NamedTensorMap, Tensor } from '@tensorflow/tfjs-core';
-import { customGrad, engine, registerGradient, registerKernel, scalar, tidy, zeros } from '@tensorflow/tfjs-core';
+import {
+  customGrad,
+  engine,
+  registerGradient,
+  registerKernel,
+  scalar,
+  tidy,
+  zeros,
+} from '@tensorflow/tfjs-core';
 import { BACKEND_NAMES } from '../define-op.ts';
 import { SpectraError } from '../errors.ts';
 import type { Parameter } from '../parameter.ts';

@@ -15,7 +15,9 @@ export interface GlobalNorm {
 /** One read-back for all tensors. No gradients have norm 0. */
 export async function globalNorm(gradients: Gradients): Promise<GlobalNorm> {
   const named: [string, Tensor][] =
-    gradients instanceof Map ? [...gradients] : (gradients as readonly Tensor[]).map((tensor, i) => [String(i), tensor]);
+    gradients instanceof Map
+      ? [...gradients]
+      : (gradients as readonly Tensor[]).map((tensor, i) => [String(i), tensor]);
   if (named.length === 0) return { norm: 0, nonFinite: [] };
   const squares = tidy(() => stack(named.map(([, tensor]) => sum(square(tensor)))));
   const values = await squares.data();

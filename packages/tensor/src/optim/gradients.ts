@@ -23,7 +23,10 @@ export function valueAndGrads(f: () => Scalar, parameters: readonly Parameter[])
     if (!parameter.trainable) continue;
     const same = wanted.get(parameter.name);
     if (same !== undefined && same !== parameter) {
-      throw new SpectraError('VALUE', { message: `two parameters are named ${parameter.name}.`, where: 'valueAndGrads' });
+      throw new SpectraError('VALUE', {
+        message: `two parameters are named ${parameter.name}.`,
+        where: 'valueAndGrads',
+      });
     }
     wanted.set(parameter.name, parameter);
   }

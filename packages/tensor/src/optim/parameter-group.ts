@@ -24,7 +24,8 @@ export function settingsOf(
 ): ParameterSettings {
   const group = groups.find(
     ({ role, match }) =>
-      (role === undefined || role === parameter.role) && (match === undefined || parameter.name.search(match) >= 0),
+      (role === undefined || role === parameter.role) &&
+      (match === undefined || parameter.name.search(match) >= 0),
   );
   return {
     learningRateRatio: group?.learningRateRatio ?? 1,

@@ -25,12 +25,21 @@ describe('learningRate', () => {
   });
 
   it('is stable and then decays', () => {
-    const schedule: Schedule = { kind: 'wsd', peak: 1, warmupSteps: 1, steps: 11, decaySteps: 5, finalRatio: 0.5 };
+    const schedule: Schedule = {
+      kind: 'wsd',
+      peak: 1,
+      warmupSteps: 1,
+      steps: 11,
+      decaySteps: 5,
+      finalRatio: 0.5,
+    };
     expect(rates(schedule, [0, 3, 6, 8, 10])).toEqual([1, 1, 1, 0.75, 0.5]);
   });
 
   it('takes runs shorter than their warm-up or of one step', () => {
-    expect(rates({ kind: 'cosine', peak: 1, warmupSteps: 4, steps: 2, finalRatio: 0.1 }, [0, 1])).toEqual([0.25, 0.5]);
+    expect(rates({ kind: 'cosine', peak: 1, warmupSteps: 4, steps: 2, finalRatio: 0.1 }, [0, 1])).toEqual([
+      0.25, 0.5,
+    ]);
     expect(rates({ kind: 'linear', peak: 1, warmupSteps: 0, steps: 1, finalRatio: 0.5 }, [0])).toEqual([0.5]);
   });
 

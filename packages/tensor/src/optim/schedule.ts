@@ -28,7 +28,8 @@ export function learningRate(schedule: Schedule, step: number): number {
   const { peak, warmupSteps } = schedule;
   if (step < warmupSteps) return (peak * (step + 1)) / warmupSteps;
   if (schedule.kind === 'constant') return peak;
-  const start = schedule.kind === 'wsd' ? Math.max(warmupSteps, schedule.steps - schedule.decaySteps) : warmupSteps;
+  const start =
+    schedule.kind === 'wsd' ? Math.max(warmupSteps, schedule.steps - schedule.decaySteps) : warmupSteps;
   const progress = decayProgress(step, start, schedule.steps - 1);
   const left = schedule.kind === 'cosine' ? (1 + Math.cos(Math.PI * progress)) / 2 : 1 - progress;
   return peak * (schedule.finalRatio + (1 - schedule.finalRatio) * left);

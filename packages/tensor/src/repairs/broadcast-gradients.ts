@@ -4,7 +4,16 @@ import { reshape, sum, zeros } from '@tensorflow/tfjs-core';
 import type { GradientWrap, Repair } from './repair.ts';
 
 /** All of these save their two inputs. */
-const NAMES = ['Add', 'Sub', 'Multiply', 'RealDiv', 'Pow', 'Maximum', 'Minimum', 'SquaredDifference'] as const;
+const NAMES = [
+  'Add',
+  'Sub',
+  'Multiply',
+  'RealDiv',
+  'Pow',
+  'Maximum',
+  'Minimum',
+  'SquaredDifference',
+] as const;
 
 const wrap: GradientWrap = stock => {
   const { gradFunc, ...config } = stock as GradConfig;
@@ -22,12 +31,15 @@ const wrap: GradientWrap = stock => {
 /** Sums over the axes that broadcasting had added or stretched. */
 export function unbroadcast(grad: Tensor, shape: number[]): Tensor {
   const lead = grad.rank - shape.length;
-  const axes = grad.shape.map((_, i) => i).filter(i => i < lead || (shape[i - lead] === 1 && grad.shape[i] !== 1));
+  const axes = grad.shape
+    .map((_, i) => i)
+    .filter(i => i < lead || (shape[i - lead] === 1 && grad.shape[i] !== 1));
   const summed = axes.length === 0 ? grad : sum(grad, axes);
   return summed.shape.join() === shape.join() ? summed : reshape(summed, shape);
 }
 
 export const broadcastGradients: Repair = {
-  fault: 'The gradients of maximum, minimum and squaredDifference fail on broadcasting, those of the rest on empty axes.',
+  fault:
+    'The gradients of maximum, minimum and squaredDifference fail on broadcasting, those of the rest on empty axes.',
   gradients: Object.fromEntries(NAMES.map(name => [name, wrap])),
 };

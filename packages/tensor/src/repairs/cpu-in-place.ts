@@ -8,10 +8,15 @@ export const scatterUpdateCopy: Repair = {
   kernels: {
     cpu: {
       TensorScatterUpdate: stock => call => {
-        const tensor = call.inputs['tensor'] as TensorInfo;
-        const values = (call.backend as { readSync(id: object): Float32Array | Int32Array }).readSync(tensor.dataId);
+        const tensor = call.inputs.tensor as TensorInfo;
+        const values = (call.backend as { readSync(id: object): Float32Array | Int32Array }).readSync(
+          tensor.dataId,
+        );
         const copy = filled(call.backend, tensor.shape, tensor.dtype, values.slice());
-        const out = single(present(stock, 'TensorScatterUpdate'), { ...call, inputs: { ...call.inputs, tensor: copy } });
+        const out = single(present(stock, 'TensorScatterUpdate'), {
+          ...call,
+          inputs: { ...call.inputs, tensor: copy },
+        });
         release(call.backend, copy);
         return out;
       },

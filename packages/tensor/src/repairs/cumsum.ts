@@ -28,16 +28,19 @@ export const cumsumReverse: Repair = {
     webgpu: {
       // [outer, n, inner] for every rank: the stock kernel takes up to 4 axes and transposes by itself
       Cumsum: stock => call => {
-        const x = call.inputs['x'] as TensorInfo;
+        const x = call.inputs.x as TensorInfo;
         const { exclusive, reverse, axis: given } = call.attrs as unknown as CumsumAttributes;
         const axis = util.parseAxisParam(given, x.shape)[0] as number;
-        const [outer, inner] = [x.shape.slice(0, axis), x.shape.slice(axis + 1)].map(s => util.sizeFromShape(s));
+        const [outer, inner] = [x.shape.slice(0, axis), x.shape.slice(axis + 1)].map(s =>
+          util.sizeFromShape(s),
+        );
         const n = x.shape[axis] as number;
         if (outer! * inner! * n === 0) return runKernel('Identity', 'webgpu', call.backend, { x });
         const run = (name: string, from: TensorInfo, attrs: NamedAttrMap): TensorInfo => {
-          const out = name === 'Cumsum'
-            ? single(present(stock, name), { inputs: { x: from }, attrs, backend: call.backend })
-            : runKernel(name, 'webgpu', call.backend, { x: from }, attrs);
+          const out =
+            name === 'Cumsum'
+              ? single(present(stock, name), { inputs: { x: from }, attrs, backend: call.backend })
+              : runKernel(name, 'webgpu', call.backend, { x: from }, attrs);
           release(call.backend, from);
           return out;
         };

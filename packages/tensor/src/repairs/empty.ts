@@ -10,16 +10,22 @@ interface Neutral {
   readonly dtype: (dtype: DataType) => DataType;
 }
 
-const lowest = (dtype: DataType): number => (dtype === 'float32' ? -Infinity : dtype === 'int32' ? -(2 ** 31) : 0);
-const highest = (dtype: DataType): number => (dtype === 'float32' ? Infinity : dtype === 'int32' ? 2 ** 31 - 1 : 1);
+const lowest = (dtype: DataType): number =>
+  dtype === 'float32' ? -Infinity : dtype === 'int32' ? -(2 ** 31) : 0;
+const highest = (dtype: DataType): number =>
+  dtype === 'float32' ? Infinity : dtype === 'int32' ? 2 ** 31 - 1 : 1;
 const same = (dtype: DataType): DataType => dtype;
 
 function reductionWrap(kernelName: string, neutral: Neutral): KernelWrap {
   return stock => call => {
-    const x = call.inputs['x'] as TensorInfo;
+    const x = call.inputs.x as TensorInfo;
     const kernel = present(stock, kernelName);
     if (util.sizeFromShape(x.shape) > 0) return kernel(call);
-    const attrs = call.attrs as unknown as { axis?: number | number[]; reductionIndices?: number[]; keepDims?: boolean };
+    const attrs = call.attrs as unknown as {
+      axis?: number | number[];
+      reductionIndices?: number[];
+      keepDims?: boolean;
+    };
     const axes = util.parseAxisParam((attrs.reductionIndices ?? attrs.axis) as number[], x.shape);
     const [kept] = backend_util.computeOutAndReduceShapes(x.shape, axes);
     const shape = attrs.keepDims === true ? backend_util.expandShapeToKeepDim(kept, axes) : kept;
@@ -29,7 +35,8 @@ function reductionWrap(kernelName: string, neutral: Neutral): KernelWrap {
 
 const matMulWrap: KernelWrap = stock => call => {
   const { a, b } = call.inputs as { a: TensorInfo; b: TensorInfo };
-  if (util.sizeFromShape(a.shape) > 0 && util.sizeFromShape(b.shape) > 0) return present(stock, 'BatchMatMul')(call);
+  if (util.sizeFromShape(a.shape) > 0 && util.sizeFromShape(b.shape) > 0)
+    return present(stock, 'BatchMatMul')(call);
   const { transposeA, transposeB } = call.attrs as unknown as { transposeA?: boolean; transposeB?: boolean };
   const batch = broadcast_util.assertAndGetBroadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2));
   const rows = a.shape.at(transposeA === true ? -1 : -2) as number;
@@ -49,6 +56,7 @@ const wraps: Readonly<Record<string, KernelWrap>> = {
 };
 
 export const emptyReductions: Repair = {
-  fault: 'Reductions and matrix products over zero elements return uninitialised memory, on cpu wrong values.',
+  fault:
+    'Reductions and matrix products over zero elements return uninitialised memory, on cpu wrong values.',
   kernels: { wasm: wraps, webgpu: wraps, cpu: wraps },
 };

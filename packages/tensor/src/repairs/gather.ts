@@ -1,7 +1,17 @@
 /** Gathering with batch dimensions, and its gradient. */
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import type { Tensor, Tensor1D, TensorInfo } from '@tensorflow/tfjs-core';
-import { add, mul, range, reshape, scalar, tidy, unsortedSegmentSum, util, zeros } from '@tensorflow/tfjs-core';
+import {
+  add,
+  mul,
+  range,
+  reshape,
+  scalar,
+  tidy,
+  unsortedSegmentSum,
+  util,
+  zeros,
+} from '@tensorflow/tfjs-core';
 import type { Repair } from './repair.ts';
 import { filled, present, release, reshaped, single } from './run-kernel.ts';
 

@@ -34,8 +34,11 @@ function binaryWrap(kernelName: string): KernelWrap {
     const shape = backend_util.assertAndGetBroadcastShape(a.shape, b.shape);
     const axes = joinedAxes(a.shape, b.shape, shape);
     const integers = a.dtype === 'int32' && b.dtype === 'int32';
-    if (!integers || axes.length > MOST_AXES || util.sizeFromShape(shape) === 0) return present(stock, kernelName)(call);
-    const [flatA, flatB] = [a, b].map(x => reshaped('webgpu', call.backend, x, [util.sizeFromShape(x.shape)]));
+    if (!integers || axes.length > MOST_AXES || util.sizeFromShape(shape) === 0)
+      return present(stock, kernelName)(call);
+    const [flatA, flatB] = [a, b].map(x =>
+      reshaped('webgpu', call.backend, x, [util.sizeFromShape(x.shape)]),
+    );
     const uniforms: Record<string, number[]> = {};
     const steps = axes.map(({ size, stepA, stepB }, i) => {
       uniforms[`axis${i}`] = [size, stepA, stepB];
@@ -78,7 +81,9 @@ function joinedAxes(a: readonly number[], b: readonly number[], shape: readonly 
     strideB *= sizeB;
     if (size === 1) continue;
     const joins =
-      inner !== undefined && axis.stepA === inner.stepA * inner.size && axis.stepB === inner.stepB * inner.size;
+      inner !== undefined &&
+      axis.stepA === inner.stepA * inner.size &&
+      axis.stepB === inner.stepB * inner.size;
     if (joins) inner.size *= size;
     else axes.unshift(axis);
   }
@@ -87,7 +92,7 @@ function joinedAxes(a: readonly number[], b: readonly number[], shape: readonly 
 
 /** One thread per output adds its row: integers are few. */
 const sumWrap: KernelWrap = stock => call => {
-  const x = call.inputs['x'] as TensorInfo;
+  const x = call.inputs.x as TensorInfo;
   const attrs = call.attrs as unknown as { axis: number[]; keepDims?: boolean };
   const axes = util.parseAxisParam(attrs.axis, x.shape);
   if (x.dtype !== 'int32' || util.sizeFromShape(x.shape) === 0) return present(stock, 'Sum')(call);
@@ -126,6 +131,9 @@ const sumWrap: KernelWrap = stock => call => {
 export const intArithmetic: Repair = {
   fault: 'int32 sums, products and comparisons are done in float32: wrong above 2^24.',
   kernels: {
-    webgpu: { ...Object.fromEntries(Object.keys(BINARY).map(name => [name, binaryWrap(name)])), Sum: sumWrap },
+    webgpu: {
+      ...Object.fromEntries(Object.keys(BINARY).map(name => [name, binaryWrap(name)])),
+      Sum: sumWrap,
+    },
   },
 };

@@ -6,13 +6,15 @@ import { present } from './run-kernel.ts';
 import { runFlat } from './webgpu-program.ts';
 
 export const intTranspose: Repair = {
-  fault: 'A transpose of int32 or bool gives zeros or old data at rank 3 and above, and rounds above 2^24 below it.',
+  fault:
+    'A transpose of int32 or bool gives zeros or old data at rank 3 and above, and rounds above 2^24 below it.',
   kernels: {
     webgpu: {
       Transpose: stock => call => {
-        const x = call.inputs['x'] as TensorInfo;
+        const x = call.inputs.x as TensorInfo;
         const perm = (call.attrs as unknown as { perm: number[] }).perm;
-        if (x.dtype === 'float32' || util.sizeFromShape(x.shape) === 0) return present(stock, 'Transpose')(call);
+        if (x.dtype === 'float32' || util.sizeFromShape(x.shape) === 0)
+          return present(stock, 'Transpose')(call);
         const shape = perm.map(axis => x.shape[axis] as number);
         return transposed(call.backend, x, perm, shape);
       },
@@ -21,7 +23,12 @@ export const intTranspose: Repair = {
 };
 
 /** A plain walk: the coordinate of each output axis, last first, times the stride that axis had in x. */
-function transposed(backend: object, x: TensorInfo, perm: readonly number[], shape: readonly number[]): TensorInfo {
+function transposed(
+  backend: object,
+  x: TensorInfo,
+  perm: readonly number[],
+  shape: readonly number[],
+): TensorInfo {
   const strides = [...util.computeStrides(x.shape), 1];
   const uniforms: Record<string, number[]> = {};
   const steps = perm.map((axis, i) => {

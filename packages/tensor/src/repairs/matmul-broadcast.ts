@@ -25,7 +25,11 @@ const wrap: KernelWrap = (stock, backendName) => call => {
     return out;
   };
   const inputs = { a: stretched(a, batchA), b: stretched(b, batchB) };
-  const out = single(kernel, { inputs, backend: call.backend, ...(call.attrs === undefined ? {} : { attrs: call.attrs }) });
+  const out = single(kernel, {
+    inputs,
+    backend: call.backend,
+    ...(call.attrs === undefined ? {} : { attrs: call.attrs }),
+  });
   release(call.backend, inputs.a, inputs.b);
   return out;
 };

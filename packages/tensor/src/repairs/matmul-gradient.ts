@@ -11,7 +11,10 @@ export const matMulGradient: Repair = {
       inputsToSave: ['a', 'b'],
       gradFunc: (dy, saved, attrs) => {
         const [a, b] = saved as [Tensor, Tensor];
-        const { transposeA: ta, transposeB: tb } = attrs as unknown as { transposeA: boolean; transposeB: boolean };
+        const { transposeA: ta, transposeB: tb } = attrs as unknown as {
+          transposeA: boolean;
+          transposeB: boolean;
+        };
         const g = dy as Tensor;
         return {
           a: () => unbroadcast(ta ? matMul(b, g, tb, true) : matMul(g, b, false, !tb), a.shape),

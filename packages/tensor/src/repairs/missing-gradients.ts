@@ -1,6 +1,18 @@
 /** Gradients that tfjs has none for. */
 import type { Tensor, Tensor1D } from '@tensorflow/tfjs-core';
-import { add, gatherND, mul, range, reshape, scalar, scatterND, tensorScatterUpdate, tidy, unsortedSegmentSum, zeros } from '@tensorflow/tfjs-core';
+import {
+  add,
+  gatherND,
+  mul,
+  range,
+  reshape,
+  scalar,
+  scatterND,
+  tensorScatterUpdate,
+  tidy,
+  unsortedSegmentSum,
+  zeros,
+} from '@tensorflow/tfjs-core';
 import type { Repair } from './repair.ts';
 
 export const missingGradients: Repair = {

@@ -3,7 +3,14 @@
  * what was registered and the wraps on it. A later registration by someone else becomes the new ground.
  */
 import type { GradConfig, KernelConfig, KernelFunc } from '@tensorflow/tfjs-core';
-import { getGradient, getKernel, registerGradient, registerKernel, unregisterGradient, unregisterKernel } from '@tensorflow/tfjs-core';
+import {
+  getGradient,
+  getKernel,
+  registerGradient,
+  registerKernel,
+  unregisterGradient,
+  unregisterKernel,
+} from '@tensorflow/tfjs-core';
 import type { BackendName } from '../define-op.ts';
 import type { GradientWrap, KernelWrap, Repair } from './repair.ts';
 
@@ -67,7 +74,8 @@ function patchOf<Config, Wrap>(
   registered: Config | undefined,
 ): Patch<Config, Wrap> {
   let patch = patches.get(key);
-  if (patch === undefined) patches.set(key, (patch = { ground: registered, ours: undefined, wraps: new Map() }));
+  if (patch === undefined)
+    patches.set(key, (patch = { ground: registered, ours: undefined, wraps: new Map() }));
   else if (registered !== patch.ours) patch.ground = registered;
   return patch;
 }

@@ -34,19 +34,27 @@ export function filled(
   values: number | Int32Array | Float32Array,
 ): TensorInfo {
   const data =
-    typeof values === 'number' ? util.getTypedArrayFromDType(dtype as 'float32', util.sizeFromShape([...shape])).fill(values) : values;
+    typeof values === 'number'
+      ? util.getTypedArrayFromDType(dtype as 'float32', util.sizeFromShape([...shape])).fill(values)
+      : values;
   const dataId = (backend as DisposingBackend).write(data, [...shape], dtype);
   return { dataId, shape: [...shape], dtype };
 }
 
 /** The same data in another shape; a reference of its own. */
-export function reshaped(backendName: BackendName, backend: object, x: TensorInfo, shape: readonly number[]): TensorInfo {
+export function reshaped(
+  backendName: BackendName,
+  backend: object,
+  x: TensorInfo,
+  shape: readonly number[],
+): TensorInfo {
   return runKernel('Reshape', backendName, backend, { x }, { shape: [...shape] });
 }
 
 /** The kernel that must be there to be repaired. */
 export function present(stock: KernelFunc | undefined, name: string): KernelFunc {
-  if (stock === undefined) throw new SpectraError('BACKEND_FAILED', { message: `tfjs has no kernel ${name} to repair.` });
+  if (stock === undefined)
+    throw new SpectraError('BACKEND_FAILED', { message: `tfjs has no kernel ${name} to repair.` });
   return stock;
 }
 

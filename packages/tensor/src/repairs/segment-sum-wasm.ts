@@ -18,11 +18,20 @@ export const segmentSumWasm: Repair = {
         const width = util.sizeFromShape(x.shape.slice(idRank));
         const wasm = new WasmCall(call.backend as BackendWasm);
         const out = wasm.output([numSegments, ...x.shape.slice(idRank)], x.dtype);
-        const [from, ids, to] = [x, segmentIds, out].map(info => wasm.address(info)) as [number, number, number];
+        const [from, ids, to] = [x, segmentIds, out].map(info => wasm.address(info)) as [
+          number,
+          number,
+          number,
+        ];
         if (x.dtype === 'float32') {
           tensorKernels(wasm.backend).segmentSum(from, ids, to, rows, numSegments, width);
         } else {
-          addIntegers(wasm.ints(from, rows * width), wasm.ints(ids, rows), wasm.ints(to, numSegments * width), width);
+          addIntegers(
+            wasm.ints(from, rows * width),
+            wasm.ints(ids, rows),
+            wasm.ints(to, numSegments * width),
+            width,
+          );
         }
         return out;
       },

@@ -16,7 +16,10 @@ const REDUCE_TO = 128;
 function inOrder(kernelName: string): KernelWrap {
   return stock => call => {
     const { a, b } = call.inputs as { a: TensorInfo; b: TensorInfo };
-    const { transposeA, transposeB } = call.attrs as unknown as { transposeA?: boolean; transposeB?: boolean };
+    const { transposeA, transposeB } = call.attrs as unknown as {
+      transposeA?: boolean;
+      transposeB?: boolean;
+    };
     const kernel = present(stock, kernelName);
     const inner = a.shape.at(transposeA === true ? -2 : -1) as number;
     const rows = a.shape.at(transposeA === true ? -1 : -2) as number;

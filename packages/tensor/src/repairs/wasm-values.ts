@@ -9,7 +9,7 @@ export const sharedIdentity: Repair = {
   kernels: {
     wasm: {
       Identity: () => call => {
-        const x = call.inputs['x'] as TensorInfo;
+        const x = call.inputs.x as TensorInfo;
         (call.backend as BackendWasm).incRef(x.dataId);
         return { dataId: x.dataId, shape: x.shape, dtype: x.dtype };
       },
@@ -26,7 +26,7 @@ export const wasmBooleans: Repair = {
   kernels: {
     wasm: {
       Cast: stock => call => {
-        const x = call.inputs['x'] as TensorInfo;
+        const x = call.inputs.x as TensorInfo;
         const { dtype } = call.attrs as unknown as { dtype: string };
         if (dtype !== 'bool' || x.dtype === 'bool') return present(stock, 'Cast')(call);
         const zero = filled(call.backend, [], x.dtype, 0);
@@ -35,7 +35,7 @@ export const wasmBooleans: Repair = {
         return out;
       },
       Reverse: stock => call => {
-        const x = call.inputs['x'] as TensorInfo;
+        const x = call.inputs.x as TensorInfo;
         const kernel = present(stock, 'Reverse');
         if (x.dtype !== 'bool') return kernel(call);
         const whole = run(call.backend, 'Cast', { x }, { dtype: 'int32' });
@@ -53,8 +53,11 @@ export const clipNaN: Repair = {
   kernels: {
     wasm: {
       ClipByValue: () => call => {
-        const x = call.inputs['x'] as TensorInfo;
-        const { clipValueMin, clipValueMax } = call.attrs as unknown as { clipValueMin: number; clipValueMax: number };
+        const x = call.inputs.x as TensorInfo;
+        const { clipValueMin, clipValueMax } = call.attrs as unknown as {
+          clipValueMin: number;
+          clipValueMax: number;
+        };
         const [low, high] = [clipValueMin, clipValueMax].map(v => filled(call.backend, [], x.dtype, v));
         const above = run(call.backend, 'Maximum', { a: x, b: low! });
         const out = run(call.backend, 'Minimum', { a: above, b: high! });

@@ -14,7 +14,7 @@ interface ReductionAttributes {
 /** The stock kernels transpose by themselves, with the kernel that fails on integers. */
 function transposedFirst(kernelName: string): KernelWrap {
   return stock => call => {
-    const x = call.inputs['x'] as TensorInfo;
+    const x = call.inputs.x as TensorInfo;
     const kernel = present(stock, kernelName);
     const attrs = call.attrs as unknown as ReductionAttributes;
     const rank = x.shape.length;
@@ -25,7 +25,11 @@ function transposedFirst(kernelName: string): KernelWrap {
     const inner = backend_util.getInnerMostAxes(axes.length, rank);
     const out = single(kernel, {
       inputs: { x: moved },
-      attrs: { ...call.attrs, keepDims: false, [attrs.reductionIndices === undefined ? 'axis' : 'reductionIndices']: inner },
+      attrs: {
+        ...call.attrs,
+        keepDims: false,
+        [attrs.reductionIndices === undefined ? 'axis' : 'reductionIndices']: inner,
+      },
       backend: call.backend,
     });
     release(call.backend, moved);
@@ -38,13 +42,17 @@ function transposedFirst(kernelName: string): KernelWrap {
 
 export const intReductions: Repair = {
   fault: 'max, min, all, any and prod of int32 or bool fail along an axis that is not the last.',
-  kernels: { webgpu: Object.fromEntries(['Max', 'Min', 'All', 'Any', 'Prod'].map(name => [name, transposedFirst(name)])) },
+  kernels: {
+    webgpu: Object.fromEntries(
+      ['Max', 'Min', 'All', 'Any', 'Prod'].map(name => [name, transposedFirst(name)]),
+    ),
+  },
 };
 
 /** One thread per output looks at its elements in order: of equal ones it keeps the first. */
 function firstExtreme(sign: '>' | '<'): KernelWrap {
   return () => call => {
-    const x = call.inputs['x'] as TensorInfo;
+    const x = call.inputs.x as TensorInfo;
     const given = (call.attrs as unknown as { axis: number }).axis;
     const axis = util.parseAxisParam(given, x.shape)[0] as number;
     return runFlat(call.backend, {
@@ -79,7 +87,9 @@ export const highRank: Repair = {
         const { condition, t, e } = call.inputs as { condition: TensorInfo; t: TensorInfo; e: TensorInfo };
         const kernel = present(stock, 'Select');
         if (t.shape.length <= 4 || condition.shape.length !== t.shape.length) return kernel(call);
-        const flat = [condition, t, e].map(x => reshaped('webgpu', call.backend, x, [util.sizeFromShape(x.shape)]));
+        const flat = [condition, t, e].map(x =>
+          reshaped('webgpu', call.backend, x, [util.sizeFromShape(x.shape)]),
+        );
         const chosen = single(kernel, { ...call, inputs: { condition: flat[0]!, t: flat[1]!, e: flat[2]! } });
         const out = reshaped('webgpu', call.backend, chosen, t.shape);
         release(call.backend, ...flat, chosen);
@@ -87,8 +97,11 @@ export const highRank: Repair = {
       },
       // one axis at a time, as the middle one of three
       PadV2: stock => call => {
-        const x = call.inputs['x'] as TensorInfo;
-        const { paddings, constantValue } = call.attrs as unknown as { paddings: [number, number][]; constantValue: number };
+        const x = call.inputs.x as TensorInfo;
+        const { paddings, constantValue } = call.attrs as unknown as {
+          paddings: [number, number][];
+          constantValue: number;
+        };
         const kernel = present(stock, 'PadV2');
         if (x.shape.length <= 4 || util.sizeFromShape(x.shape) === 0) return kernel(call);
         let shape = [...x.shape];
@@ -99,10 +112,22 @@ export const highRank: Repair = {
         };
         paddings.forEach(([before, after], axis) => {
           if (before + after === 0) return;
-          const sizes = [shape.slice(0, axis), [shape[axis]!], shape.slice(axis + 1)].map(s => util.sizeFromShape(s));
+          const sizes = [shape.slice(0, axis), [shape[axis]!], shape.slice(axis + 1)].map(s =>
+            util.sizeFromShape(s),
+          );
           next(reshaped('webgpu', call.backend, y, sizes));
-          const around = [[0, 0], [before, after], [0, 0]] as unknown as number[];
-          next(single(kernel, { inputs: { x: y }, attrs: { paddings: around, constantValue }, backend: call.backend }));
+          const around = [
+            [0, 0],
+            [before, after],
+            [0, 0],
+          ] as unknown as number[];
+          next(
+            single(kernel, {
+              inputs: { x: y },
+              attrs: { paddings: around, constantValue },
+              backend: call.backend,
+            }),
+          );
           shape = shape.map((size, i) => (i === axis ? size + before + after : size));
         });
         next(reshaped('webgpu', call.backend, y, shape));
@@ -117,7 +142,7 @@ export const emptyTopK: Repair = {
   kernels: {
     webgpu: {
       TopK: stock => call => {
-        const x = call.inputs['x'] as TensorInfo;
+        const x = call.inputs.x as TensorInfo;
         if (util.sizeFromShape(x.shape) > 0) return present(stock, 'TopK')(call);
         const shape = [...x.shape.slice(0, -1), (call.attrs as unknown as { k: number }).k];
         return [filled(call.backend, shape, x.dtype, 0), filled(call.backend, shape, 'int32', 0)];

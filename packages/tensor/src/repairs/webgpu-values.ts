@@ -15,7 +15,7 @@ const UNARY: Readonly<Record<string, string>> = {
 
 function unaryWrap(kernelName: string): KernelWrap {
   return stock => call => {
-    const x = call.inputs['x'] as TensorInfo;
+    const x = call.inputs.x as TensorInfo;
     if (x.dtype !== 'float32') return present(stock, kernelName)(call);
     return runFlat(call.backend, {
       key: kernelName,
@@ -34,13 +34,15 @@ export const unaryEdges: Repair = {
 };
 
 export const realCast: Repair = {
-  fault: 'A cast from an integer or bool renames the dtype and leaves the integers in the buffer, which programs then misread.',
+  fault:
+    'A cast from an integer or bool renames the dtype and leaves the integers in the buffer, which programs then misread.',
   kernels: {
     webgpu: {
       Cast: stock => call => {
-        const x = call.inputs['x'] as TensorInfo;
+        const x = call.inputs.x as TensorInfo;
         const { dtype } = call.attrs as unknown as { dtype: 'float32' | 'int32' | 'bool' };
-        const converts = (x.dtype === 'bool' && dtype !== 'bool') || (x.dtype === 'int32' && dtype === 'float32');
+        const converts =
+          (x.dtype === 'bool' && dtype !== 'bool') || (x.dtype === 'int32' && dtype === 'float32');
         if (!converts || util.sizeFromShape(x.shape) === 0) return present(stock, 'Cast')(call);
         const type = dtype === 'float32' ? 'f32' : 'i32';
         return runFlat(call.backend, {

@@ -150,15 +150,14 @@ export function productError(on: Bench): number {
   return worst;
 }
 
-/** Milliseconds of one product of [96, 128]·[128, 128]; the shortest of a few runs. */
+export const PRODUCT_FLOPS = 2 * 96 * 128 * 128;
+
+/** Milliseconds of one product of [96, 128]·[128, 128]. */
 export function productTime(on: Bench): number {
-  let best = Number.POSITIVE_INFINITY;
-  for (let run = 0; run < 6; run++) {
-    const start = performance.now();
-    for (let i = 0; i < 4; i++) product(on, 96, 128, 128, 0);
-    best = Math.min(best, (performance.now() - start) / 4);
-  }
-  return best;
+  const repeat = 3;
+  const start = performance.now();
+  for (let i = 0; i < repeat; i++) product(on, 96, 128, 128, 0);
+  return (performance.now() - start) / repeat;
 }
 
 /** A product of the fixed data; bit 0 of `transposed` is op(A), bit 1 op(B). Returns the indices of the matrices. */
