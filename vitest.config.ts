@@ -30,7 +30,12 @@ export default defineConfig({
       },
       {
         ...shared,
-        test: { name: 'slow', include: ['{packages,apps}/*/src/**/*.slow.test.ts'], testTimeout: 3_600_000, maxWorkers: 1 },
+        test: {
+          name: 'slow',
+          include: ['{packages,apps}/*/src/**/*.slow.test.ts'],
+          testTimeout: 3_600_000,
+          maxWorkers: 1,
+        },
       },
     ],
   },

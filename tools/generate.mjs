@@ -7,17 +7,35 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const ASC_FLAGS = ['--runtime', 'stub', '--importMemory', '-O3', '--noAssert', '--noExportMemory', '--use', 'abort='];
+const ASC_FLAGS = [
+  '--runtime',
+  'stub',
+  '--importMemory',
+  '-O3',
+  '--noAssert',
+  '--noExportMemory',
+  '--use',
+  'abort=',
+];
 
 const newest = folder =>
-  Math.max(...readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter(e => e.isFile()).map(e => statSync(join(e.parentPath, e.name)).mtimeMs));
+  Math.max(
+    ...readdirSync(folder, { recursive: true, withFileTypes: true })
+      .filter(e => e.isFile())
+      .map(e => statSync(join(e.parentPath, e.name)).mtimeMs),
+  );
 
 async function compile(asc, entry, features) {
   let binary;
   const { error, stderr } = await asc.main(
     [relative(root, entry), '--outFile', 'out.wasm', ...ASC_FLAGS, ...features.flatMap(f => ['--enable', f])],
-    { baseDir: root, writeFile: (name, data) => { if (name.endsWith('.wasm')) binary = data; } });
+    {
+      baseDir: root,
+      writeFile: (name, data) => {
+        if (name.endsWith('.wasm')) binary = data;
+      },
+    },
+  );
   if (error) throw new Error(`${entry}: ${stderr.toString()}`);
   const module = new WebAssembly.Module(binary);
   const sections = WebAssembly.Module.imports(module).map(i => i.name);
@@ -30,29 +48,46 @@ for (const name of readdirSync(join(root, 'packages'))) {
   const entry = join(folder, 'index.as.ts');
   if (!existsSync(entry)) continue;
   const out = join(root, 'packages', name, 'src/generated/wasm.js');
-  const sources = Math.max(newest(folder), statSync(fileURLToPath(import.meta.url)).mtimeMs,
-    newest(join(root, 'packages/tensor/src/kernels/wasm')));
+  const sources = Math.max(
+    newest(folder),
+    statSync(fileURLToPath(import.meta.url)).mtimeMs,
+    newest(join(root, 'packages/tensor/src/kernels/wasm')),
+  );
   if (existsSync(out) && statSync(out).mtimeMs > sources) continue;
   const asc = await import('assemblyscript/asc');
   const simd = await compile(asc, entry, ['simd']);
   const relaxed = await compile(asc, entry, ['simd', 'relaxed-simd']);
   mkdirSync(dirname(out), { recursive: true });
   writeFileSync(out, `export const simd = '${simd}';\nexport const relaxed = '${relaxed}';\n`);
-  writeFileSync(out.replace(/\.js$/, '.d.ts'), 'export declare const simd: string;\nexport declare const relaxed: string;\n');
-  console.error(`${name}: wasm kernels ${Math.round(simd.length * 0.75 / 1024)} kB`);
+  writeFileSync(
+    out.replace(/\.js$/, '.d.ts'),
+    'export declare const simd: string;\nexport declare const relaxed: string;\n',
+  );
+  console.error(`${name}: wasm kernels ${Math.round((simd.length * 0.75) / 1024)} kB`);
 }
 
 const gradients = join(root, 'packages/tensor/src/generated/gradients.js');
-if (!existsSync(gradients) || statSync(gradients).mtimeMs < statSync(fileURLToPath(import.meta.url)).mtimeMs) {
+if (
+  !existsSync(gradients) ||
+  statSync(gradients).mtimeMs < statSync(fileURLToPath(import.meta.url)).mtimeMs
+) {
   await build({
     stdin: {
-      contents: "import '@tensorflow/tfjs-core/dist/register_all_gradients.js';" +
+      contents:
+        "import '@tensorflow/tfjs-core/dist/register_all_gradients.js';" +
         "import '@tensorflow/tfjs-core/dist/public/chained_ops/register_all_chained_ops.js';",
       resolveDir: join(root, 'packages/tensor'),
     },
-    bundle: true, format: 'esm', minify: true, outfile: gradients, logLevel: 'error', mainFields: ['module', 'main'],
+    bundle: true,
+    format: 'esm',
+    minify: true,
+    outfile: gradients,
+    logLevel: 'error',
+    mainFields: ['module', 'main'],
   });
-  writeFileSync(gradients.replace(/\.js$/, '.d.ts'),
-    "import '@tensorflow/tfjs-core/dist/public/chained_ops/register_all_chained_ops.js';\n");
+  writeFileSync(
+    gradients.replace(/\.js$/, '.d.ts'),
+    "import '@tensorflow/tfjs-core/dist/public/chained_ops/register_all_chained_ops.js';\n",
+  );
   console.error(`tensor: gradients ${Math.round(readFileSync(gradients).length / 1024)} kB`);
 }

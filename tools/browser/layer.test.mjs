@@ -1,7 +1,7 @@
 // A headless Chromium trains a tiny layer with the built packages, on WebGPU and on WASM, to Node's losses.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
 import { join } from 'node:path';
+import { after, before, test } from 'node:test';
 import { chromium } from 'playwright-core';
 import { node, root, run } from '../lanes/process.mjs';
 import { serve } from './server.mjs';
@@ -14,7 +14,15 @@ before(async () => {
   server = await serve();
   browser = await chromium.launch({
     executablePath: process.env.SPECTRA_CHROMIUM,
-    args: ['--no-sandbox', '--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--no-first-run'],
+    args: [
+      '--no-sandbox',
+      '--enable-unsafe-webgpu',
+      '--use-webgpu-adapter=swiftshader',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+      '--no-first-run',
+    ],
   });
   // the same program on the same built packages, in plain Node; it lives where those resolve
   const script = `import { readFileSync, writeFileSync, rmSync } from 'node:fs';
@@ -48,8 +56,13 @@ for (const backend of ['wasm', 'webgpu']) {
       return trainLayer(name, { wasmPaths: '/wasm/' });
     }, backend);
     assert.equal(losses.length, 20);
-    losses.forEach((loss, i) => assert.ok(Math.abs(loss - expected[i]) <= 1e-4, `step ${i + 1}: ${loss}, in Node ${expected[i]}`));
-    assert.deepEqual(errors.filter(text => !text.includes('favicon')), []);
+    for (const [i, loss] of losses.entries()) {
+      assert.ok(Math.abs(loss - expected[i]) <= 1e-4, `step ${i + 1}: ${loss}, in Node ${expected[i]}`);
+    }
+    assert.deepEqual(
+      errors.filter(text => !text.includes('favicon')),
+      [],
+    );
     await page.close();
   });
 }

@@ -18,8 +18,11 @@ export async function findBackends() {
     const env = name === 'webgpu' ? swiftShaderEnv() : {};
     const script = `import { setBackend } from '@spectra/tensor';
       try { await setBackend('${name}'); process.exit(0); } catch (e) { console.log(e.message); process.exit(1); }`;
-    const { code, output } = await run(node, ['--conditions=@spectra/source', '--input-type=module', '-e', script],
-      { capture: true, env, cwd: new URL('../testing', import.meta.url).pathname, timeout: 60_000 });
+    const { code, output } = await run(
+      node,
+      ['--conditions=@spectra/source', '--input-type=module', '-e', script],
+      { capture: true, env, cwd: new URL('../testing', import.meta.url).pathname, timeout: 60_000 },
+    );
     found[name] = { available: code === 0, reason: output.trim().split('\n').at(-1) ?? '', env };
   }
   return found;

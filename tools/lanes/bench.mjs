@@ -13,7 +13,14 @@ const rows = [];
 let worst = 0;
 for (const file of readdirSync(join(root, 'bench')).filter(name => name.endsWith('.bench.ts'))) {
   const json = join(folder, `${file}.json`);
-  const code = await runNode(['--conditions=@spectra/source', '--disable-warning=ExperimentalWarning', join('bench', file), ...args, '--json', json]);
+  const code = await runNode([
+    '--conditions=@spectra/source',
+    '--disable-warning=ExperimentalWarning',
+    join('bench', file),
+    ...args,
+    '--json',
+    json,
+  ]);
   worst = Math.max(worst, code);
   if (code === 0) rows.push(...JSON.parse(readFileSync(json, 'utf8')));
 }

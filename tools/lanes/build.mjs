@@ -18,7 +18,8 @@ const newest = (folder, skip = []) => {
 export async function buildAll({ declarations = process.env.SPECTRA_DTS !== '0' } = {}) {
   const generated = await runNode(['tools/generate.mjs']);
   if (generated !== 0) return generated;
-  const wanted = ['packages', 'apps'].flatMap(group => readdirSync(join(root, group)).map(name => join(root, group, name)))
+  const wanted = ['packages', 'apps']
+    .flatMap(group => readdirSync(join(root, group)).map(name => join(root, group, name)))
     .filter(folder => existsSync(join(folder, 'tsup.config.ts')))
     .filter(folder => {
       const out = join(folder, 'dist', declarations ? 'index.d.ts' : 'index.js');
@@ -27,7 +28,11 @@ export async function buildAll({ declarations = process.env.SPECTRA_DTS !== '0' 
   let failed = 0;
   const next = async () => {
     for (let folder = wanted.shift(); folder !== undefined; folder = wanted.shift()) {
-      const { code, output } = await run('tsup', ['--silent'], { cwd: folder, capture: true, env: { SPECTRA_DTS: declarations ? '1' : '0' } });
+      const { code, output } = await run('tsup', ['--silent'], {
+        cwd: folder,
+        capture: true,
+        env: { SPECTRA_DTS: declarations ? '1' : '0' },
+      });
       if (code !== 0) {
         console.error(`${folder}\n${output}`);
         failed = code;

@@ -11,7 +11,9 @@ for (const [backend, found] of Object.entries(await findBackends())) {
     if (process.env.SPECTRA_BACKENDS !== undefined) worst = 3;
     continue;
   }
-  const code = await run('vitest', ['run', '--project', 'conformance', ...process.argv.slice(2)], { env: { SPECTRA_BACKEND: backend, ...found.env } });
+  const code = await run('vitest', ['run', '--project', 'conformance', ...process.argv.slice(2)], {
+    env: { SPECTRA_BACKEND: backend, ...found.env },
+  });
   worst = Math.max(worst, code);
 }
 process.exit(worst);

@@ -3,4 +3,15 @@ import { readdirSync } from 'node:fs';
 import { root, run } from './process.mjs';
 
 const entries = readdirSync(`${root}/packages`).map(name => `packages/${name}/src/index.ts`);
-process.exit(await run('typedoc', ['--out', 'docs/api', '--tsconfig', 'tsconfig.json', '--skipErrorChecking', '--name', 'SPECTRA', ...entries]));
+process.exit(
+  await run('typedoc', [
+    '--out',
+    'docs/api',
+    '--tsconfig',
+    'tsconfig.json',
+    '--skipErrorChecking',
+    '--name',
+    'SPECTRA',
+    ...entries,
+  ]),
+);

@@ -16,19 +16,26 @@ const BELOW = {
   transformer: ['moe-layer', 'gru-router', 'checkpoint'],
 };
 const closure = name => new Set(BELOW[name].flatMap(n => [n, ...closure(n)]));
-const sources = folder => readdirSync(folder, { recursive: true }).filter(f => f.endsWith('.ts') && !f.endsWith('.as.ts'));
+const sources = folder =>
+  readdirSync(folder, { recursive: true }).filter(f => f.endsWith('.ts') && !f.endsWith('.as.ts'));
 
 const problems = [];
-for (const [group, names] of [['packages', readdirSync(join(root, 'packages'))], ['apps', readdirSync(join(root, 'apps'))]]) {
+for (const [group, names] of [
+  ['packages', readdirSync(join(root, 'packages'))],
+  ['apps', readdirSync(join(root, 'apps'))],
+]) {
   for (const name of names) {
     const folder = join(root, group, name);
     const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
     const declared = { ...manifest.dependencies, ...manifest.peerDependencies };
     const allowed = group === 'apps' ? new Set(Object.keys(BELOW)) : closure(name);
     for (const file of sources(join(folder, 'src'))) {
-      const test = /\.test\.ts$|(^|\/)conformance\//.test(file);
+      const test = /\.test\.ts$|oracle\.ts$|(^|\/)conformance\//.test(file);
       const text = readFileSync(join(folder, 'src', file), 'utf8');
-      for (const [, specifier] of text.matchAll(/(?:from|import)\s*\(?\s*'([^'.][^']*)'/g)) {
+      for (const [, fixed, lazy] of text.matchAll(
+        /^(?:import|export|\}).*?(?:from |import )'([^'.\n][^'\n]*)'|import\('([^'.\n][^'\n]*)'\)/gm,
+      )) {
+        const specifier = fixed ?? lazy;
         if (specifier.startsWith('node:') || test) continue;
         const [scope, second] = specifier.split('/');
         const dependency = scope.startsWith('@') ? `${scope}/${second}` : scope;

@@ -19,18 +19,29 @@ export const runNode = (args, options) => run(node, args, options);
  * Runs a program in the workspace with node_modules/.bin first on the PATH. `capture` also returns what it printed.
  * With `interactive` Ctrl-C is left to the child, so that it can finish its step and save.
  */
-export function run(program, args, { env = {}, cwd = root, capture = false, quiet = false, interactive = false, timeout } = {}) {
+export function run(
+  program,
+  args,
+  { env = {}, cwd = root, capture = false, quiet = false, interactive = false, timeout } = {},
+) {
   return new Promise(resolve => {
     const child = spawn(program, args, {
       cwd,
       env: { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}`, ...env },
-      stdio: ['inherit', capture ? 'pipe' : quiet ? 'ignore' : 'inherit', capture ? 'pipe' : quiet ? 'ignore' : 'inherit'],
+      stdio: [
+        'inherit',
+        capture ? 'pipe' : quiet ? 'ignore' : 'inherit',
+        capture ? 'pipe' : quiet ? 'ignore' : 'inherit',
+      ],
       ...(timeout === undefined ? {} : { timeout, killSignal: 'SIGKILL' }),
     });
     let output = '';
     const forward = () => {};
     if (interactive) for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, forward);
-    for (const stream of [child.stdout, child.stderr]) stream?.on('data', data => { output += data; });
+    for (const stream of [child.stdout, child.stderr])
+      stream?.on('data', data => {
+        output += data;
+      });
     child.on('error', error => resolve(capture ? { code: 127, output: String(error) } : 127));
     child.on('close', (code, signal) => {
       const status = code ?? 128 + ({ SIGINT: 2, SIGKILL: 9, SIGTERM: 15 }[signal] ?? 1);

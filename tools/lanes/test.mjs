@@ -25,13 +25,31 @@ async function lane(name, work) {
     console.error(error);
     result = { passed: 0, failed: 1 };
   }
-  results.push({ name, seconds: (Date.now() - started) / 1000, passed: 0, failed: strict && result.skipped ? 1 : 0, ...result });
+  results.push({
+    name,
+    seconds: (Date.now() - started) / 1000,
+    passed: 0,
+    failed: strict && result.skipped ? 1 : 0,
+    ...result,
+  });
 }
 
 async function vitest(project, env = {}, filters = []) {
   const report = join(root, '.cache', `vitest-${project}-${process.pid}.json`);
   rmSync(report, { force: true });
-  const code = await run('vitest', ['run', '--project', project, '--reporter=dot', '--reporter=json', `--outputFile.json=${report}`, ...filters], { env });
+  const code = await run(
+    'vitest',
+    [
+      'run',
+      '--project',
+      project,
+      '--reporter=dot',
+      '--reporter=json',
+      `--outputFile.json=${report}`,
+      ...filters,
+    ],
+    { env },
+  );
   if (!existsSync(report)) return { passed: 0, failed: 1 };
   const { numPassedTests, numFailedTests, numFailedTestSuites } = JSON.parse(readFileSync(report, 'utf8'));
   rmSync(report);
@@ -41,22 +59,37 @@ async function vitest(project, env = {}, filters = []) {
 
 /** node:test files; counts from its summary lines. */
 async function nodeTests(files, env = {}) {
-  const { code, output } = await run(process.execPath, ['--test', '--test-concurrency=2', '--test-reporter=spec', ...files], { env, capture: true });
+  const { code, output } = await run(
+    process.execPath,
+    ['--test', '--test-concurrency=2', '--test-reporter=spec', ...files],
+    { env, capture: true },
+  );
   const count = word => Number(new RegExp(`^. ${word} (\\d+)$`, 'm').exec(output)?.[1] ?? 0);
   if (code !== 0) console.error(output);
-  return { passed: count('pass'), failed: count('fail') + count('cancelled') + (code !== 0 && count('fail') + count('cancelled') === 0 ? 1 : 0) };
+  return {
+    passed: count('pass'),
+    failed:
+      count('fail') + count('cancelled') + (code !== 0 && count('fail') + count('cancelled') === 0 ? 1 : 0),
+  };
 }
 
 const outcome = code => (code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 });
 
 await lane('lint', async () => outcome(await runNode(['tools/lanes/lint.mjs'])));
-await lane('unit', async () => ((await runNode(['tools/generate.mjs'])) === 0 ? vitest('unit') : { passed: 0, failed: 1 }));
+await lane('unit', async () =>
+  (await runNode(['tools/generate.mjs'])) === 0 ? vitest('unit') : { passed: 0, failed: 1 },
+);
 
 const wanted = name => only === undefined || only.includes(name);
-const backends = ['cpu', 'wasm', 'webgpu', 'tensorflow'].some(b => wanted(`conformance-${b}`)) ? await findBackends() : {};
+const backends = ['cpu', 'wasm', 'webgpu', 'tensorflow'].some(b => wanted(`conformance-${b}`))
+  ? await findBackends()
+  : {};
 for (const [backend, found] of Object.entries(backends)) {
   await lane(`conformance-${backend}`, async () =>
-    found.available ? vitest('conformance', { SPECTRA_BACKEND: backend, ...found.env }) : { skipped: found.reason });
+    found.available
+      ? vitest('conformance', { SPECTRA_BACKEND: backend, ...found.env })
+      : { skipped: found.reason },
+  );
 }
 await lane('build', async () => outcome(await buildAll()));
 await lane('packages', checkPackages);
@@ -73,7 +106,9 @@ await lane('demo', async () => outcome(await runNode(['tools/lanes/demo-check.mj
 console.log('\nlane                       passed  failed  seconds');
 for (const { name, passed, failed, seconds, skipped } of results) {
   const tail = skipped === undefined ? '' : `  skipped: ${skipped}`;
-  console.log(`${name.padEnd(26)} ${String(passed).padStart(6)} ${String(failed).padStart(7)} ${seconds.toFixed(1).padStart(8)}${tail}`);
+  console.log(
+    `${name.padEnd(26)} ${String(passed).padStart(6)} ${String(failed).padStart(7)} ${seconds.toFixed(1).padStart(8)}${tail}`,
+  );
 }
 const sum = key => results.reduce((total, result) => total + result[key], 0);
 console.log(`\n${sum('passed')} passed, ${sum('failed')} failed`);

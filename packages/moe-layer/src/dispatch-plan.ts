@@ -23,7 +23,9 @@ interface PlanAttrs {
 const planOp = defineOp<{ indices: tf.Tensor }, PlanAttrs>({
   name: 'DispatchPlan',
   reference: ({ indices }, { experts }) =>
-    tf.getBackend() === 'webgpu' ? planOnDevice(indices as Tensor2D, experts) : planOnHost(indices as Tensor2D, experts),
+    tf.getBackend() === 'webgpu'
+      ? planOnDevice(indices as Tensor2D, experts)
+      : planOnHost(indices as Tensor2D, experts),
 });
 
 /**
@@ -50,7 +52,11 @@ function planOnHost(indices: Tensor2D, experts: number): tf.Tensor[] {
     slotOfRow[row] = slot;
     rowOfSlot[slot] = row;
   });
-  return [tf.tensor1d(slotOfRow, 'int32'), tf.tensor2d(rowOfSlot, indices.shape, 'int32'), tf.tensor1d(offsets, 'int32')];
+  return [
+    tf.tensor1d(slotOfRow, 'int32'),
+    tf.tensor2d(rowOfSlot, indices.shape, 'int32'),
+    tf.tensor1d(offsets, 'int32'),
+  ];
 }
 
 /** The same by a cumulative sum of one-hot rows: no read-back. Dead slots count as one expert more, at the end. */

@@ -1,5 +1,5 @@
 /** Moving tokens to their experts' rows and back; each other's gradients, without atomics. */
-import { defineOp } from '@spectra/tensor';
+import { defineOp, type Op } from '@spectra/tensor';
 import type { Tensor2D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import type { DispatchPlan } from './dispatch-plan.ts';
@@ -10,7 +10,7 @@ type CombineInputs = RowInputs & { weights: tf.Tensor };
 
 const slotsOf = (rowOfSlot: tf.TensorInfo): number => rowOfSlot.shape[1] ?? 1;
 
-const dispatchOp = defineOp<RowInputs, object>({
+const dispatchOp: Op<RowInputs, object> = defineOp({
   name: 'DispatchRows',
   reference: ({ x, slotOfRow, rowOfSlot }) => [takeRows(x, tokenOfRow(slotOfRow, slotsOf(rowOfSlot)))],
   kernels: {
@@ -18,7 +18,13 @@ const dispatchOp = defineOp<RowInputs, object>({
       const [rows, width] = [slotOfRow.shape[0]!, x.shape[1]!];
       const out = call.output([rows, width]);
       kernels(call.backend).dispatchRows(
-        call.address(x), call.address(slotOfRow), call.address(out), rows, width, slotsOf(rowOfSlot));
+        call.address(x),
+        call.address(slotOfRow),
+        call.address(out),
+        rows,
+        width,
+        slotsOf(rowOfSlot),
+      );
       return [out];
     },
   },
@@ -27,19 +33,24 @@ const dispatchOp = defineOp<RowInputs, object>({
   }),
 });
 
-const combineOp = defineOp<CombineInputs, object>({
+const combineOp: Op<CombineInputs, object> = defineOp({
   name: 'CombineRows',
   reference: ({ x, rowOfSlot, weights }) => [
-    tf.addN(
-      tf.unstack(rowOfSlot, 1).map((rows, j) => takeRows(x, rows).mul(weights.slice([0, j], [-1, 1]))),
-    ),
+    tf.addN(tf.unstack(rowOfSlot, 1).map((rows, j) => takeRows(x, rows).mul(weights.slice([0, j], [-1, 1])))),
   ],
   kernels: {
     wasm: ({ x, rowOfSlot, weights }, _, call) => {
       const [tokens, slots] = [rowOfSlot.shape[0]!, slotsOf(rowOfSlot)];
       const out = call.output([tokens, x.shape[1]!]);
       kernels(call.backend).combineRows(
-        call.address(x), call.address(rowOfSlot), call.address(weights), call.address(out), tokens, slots, x.shape[1]!);
+        call.address(x),
+        call.address(rowOfSlot),
+        call.address(weights),
+        call.address(out),
+        tokens,
+        slots,
+        x.shape[1]!,
+      );
       return [out];
     },
   },
@@ -63,14 +74,21 @@ export function dispatchRows(x: Tensor2D, plan: DispatchPlan): Tensor2D {
  * Differentiable in rows and weights.
  */
 export function combineRows(rows: Tensor2D, weights: Tensor2D, plan: DispatchPlan): Tensor2D {
-  return combineOp({ x: rows, weights, slotOfRow: plan.slotOfRow, rowOfSlot: plan.rowOfSlot }, {})[0] as Tensor2D;
+  return combineOp(
+    { x: rows, weights, slotOfRow: plan.slotOfRow, rowOfSlot: plan.rowOfSlot },
+    {},
+  )[0] as Tensor2D;
 }
 
 /** The token of each row, −1 for dead rows. */
 function tokenOfRow(slotOfRow: tf.Tensor, slots: number): tf.Tensor {
   if (slots === 1) return slotOfRow;
   // integer division is exact for non-negative int32; −1 must stay −1
-  return tf.where(slotOfRow.greaterEqual(0), slotOfRow.maximum(0).floorDiv(tf.scalar(slots, 'int32')), slotOfRow);
+  return tf.where(
+    slotOfRow.greaterEqual(0),
+    slotOfRow.maximum(0).floorDiv(tf.scalar(slots, 'int32')),
+    slotOfRow,
+  );
 }
 
 /** Rows of x by index, zeros for −1. Never runs on the tape. */

@@ -46,14 +46,19 @@ export class Experts implements Module {
     this.intermediate = intermediate;
     this.activation = options.activation ?? 'swiglu';
     this.limit = options.limit;
-    const [name, rows] = isGated(this.activation) ? ['gate_up_proj', 2 * intermediate] : ['up_proj', intermediate];
+    const [name, rows] = isGated(this.activation)
+      ? ['gate_up_proj', 2 * intermediate]
+      : ['up_proj', intermediate];
     const weight = (suffix: string, shape: [number, number, number]): Parameter => {
       const full = `${prefix}experts.${suffix}`;
       return new Parameter(full, tf.tensor(normal(rng.split(full), shape, std), shape), { role: 'expert' });
     };
     const bias = (suffix: string, width: number): Parameter | undefined =>
       options.bias
-        ? new Parameter(`${prefix}experts.${suffix}`, tf.zeros([experts, width]), { role: 'expert', decay: false })
+        ? new Parameter(`${prefix}experts.${suffix}`, tf.zeros([experts, width]), {
+            role: 'expert',
+            decay: false,
+          })
         : undefined;
     this.up = weight(name as string, [experts, rows as number, hidden]);
     this.down = weight('down_proj', [experts, hidden, intermediate]);
@@ -64,9 +69,17 @@ export class Experts implements Module {
   /** Rows [M,H] grouped by expert → [M,H]; dead rows stay 0 without biases. The caller owns the result. */
   forward(rows: Tensor2D, plan: DispatchPlan, indices: Tensor2D): Tensor2D {
     const owner = this.upBias === undefined ? undefined : expertOfRow(plan, indices);
-    const h = addBias(groupedMatMul(rows, this.up.variable as unknown as Tensor3D, plan.offsets), this.upBias, owner);
+    const h = addBias(
+      groupedMatMul(rows, this.up.variable as unknown as Tensor3D, plan.offsets),
+      this.upBias,
+      owner,
+    );
     const a = activate(h, this.activation, this.limit);
-    return addBias(groupedMatMul(a, this.down.variable as unknown as Tensor3D, plan.offsets), this.downBias, owner);
+    return addBias(
+      groupedMatMul(a, this.down.variable as unknown as Tensor3D, plan.offsets),
+      this.downBias,
+      owner,
+    );
   }
 
   parameters(): Parameter[] {

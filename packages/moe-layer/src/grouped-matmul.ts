@@ -1,5 +1,5 @@
 /** One matrix product per expert over its contiguous rows: cost N·k, never N·E. */
-import { defineOp, wasmGemm } from '@spectra/tensor';
+import { defineOp, type Op, wasmGemm } from '@spectra/tensor';
 import type { Tensor1D, Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import { groupedMatMulProgram, groupedOuterProgram } from './kernels/webgpu/grouped-matmul.ts';
@@ -11,17 +11,24 @@ interface MatMulAttrs {
 }
 type OuterInputs = { a: tf.Tensor; b: tf.Tensor; offsets: tf.Tensor };
 
-const matMulOp = defineOp<MatMulInputs, MatMulAttrs>({
+const matMulOp: Op<MatMulInputs, MatMulAttrs> = defineOp({
   name: 'GroupedMatMul',
   reference: ({ x, w, offsets }, { transpose }) => {
     const width = w.shape[transpose ? 1 : 2]!;
     const blocks = blocksOf(offsets).map(([begin, end], e) =>
       tf.matMul(
         x.slice([begin, 0], [end - begin, -1]) as Tensor2D,
-        w.slice([e, 0, 0], [1, -1, -1]).squeeze([0]) as Tensor2D, false, transpose));
+        w.slice([e, 0, 0], [1, -1, -1]).squeeze([0]) as Tensor2D,
+        false,
+        transpose,
+      ),
+    );
     const filled = blocks.reduce((rows, block) => rows + block.shape[0]!, 0);
     const rest = x.shape[0]! - filled;
-    const parts = [...blocks.filter(block => block.shape[0]! > 0), ...(rest > 0 ? [tf.zeros([rest, width])] : [])];
+    const parts = [
+      ...blocks.filter(block => block.shape[0]! > 0),
+      ...(rest > 0 ? [tf.zeros([rest, width])] : []),
+    ];
     return [parts.length === 0 ? tf.zeros([0, width]) : tf.concat(parts as Tensor2D[], 0)];
   },
   kernels: {
@@ -35,8 +42,14 @@ const matMulOp = defineOp<MatMulInputs, MatMulAttrs>({
         const [begin, end] = [bounds[e]!, bounds[e + 1]!];
         if (begin === end) continue;
         wasmGemm(call, {
-          a: call.address(x) + begin * k * 4, b: call.address(w) + e * n * k * 4, c: call.address(out) + begin * n * 4,
-          m: end - begin, n, k, transposeA: false, transposeB: transpose,
+          a: call.address(x) + begin * k * 4,
+          b: call.address(w) + e * n * k * 4,
+          c: call.address(out) + begin * n * 4,
+          m: end - begin,
+          n,
+          k,
+          transposeA: false,
+          transposeB: transpose,
         });
       }
       return [out];
@@ -51,7 +64,7 @@ const matMulOp = defineOp<MatMulInputs, MatMulAttrs>({
   }),
 });
 
-const outerOp = defineOp<OuterInputs, object>({
+const outerOp: Op<OuterInputs, object> = defineOp({
   name: 'GroupedOuter',
   reference: ({ a, b, offsets }) => [
     tf.stack(
@@ -59,8 +72,13 @@ const outerOp = defineOp<OuterInputs, object>({
         end === begin
           ? tf.zeros([a.shape[1]!, b.shape[1]!])
           : tf.matMul(
-              a.slice([begin, 0], [end - begin, -1]) as Tensor2D, b.slice([begin, 0], [end - begin, -1]) as Tensor2D,
-              true, false))),
+              a.slice([begin, 0], [end - begin, -1]) as Tensor2D,
+              b.slice([begin, 0], [end - begin, -1]) as Tensor2D,
+              true,
+              false,
+            ),
+      ),
+    ),
   ],
   kernels: {
     wasm: ({ a, b, offsets }, _, call) => {
@@ -75,8 +93,14 @@ const outerOp = defineOp<OuterInputs, object>({
           continue;
         }
         wasmGemm(call, {
-          a: call.address(a) + begin * m * 4, b: call.address(b) + begin * n * 4, c,
-          m, n, k: end - begin, transposeA: true, transposeB: false,
+          a: call.address(a) + begin * m * 4,
+          b: call.address(b) + begin * n * 4,
+          c,
+          m,
+          n,
+          k: end - begin,
+          transposeA: true,
+          transposeB: false,
         });
       }
       return [out];

@@ -31,7 +31,9 @@ export class MoeLayer implements Module {
     const { router, experts, scale = 1 } = options;
     checkValue(
       router.experts === experts.count,
-      `the router chooses among ${router.experts} experts, the layer has ${experts.count}.`, 'MoeLayer');
+      `the router chooses among ${router.experts} experts, the layer has ${experts.count}.`,
+      'MoeLayer',
+    );
     this.router = router;
     this.experts = experts;
     this.shared = options.shared;

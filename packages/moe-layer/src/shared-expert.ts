@@ -32,13 +32,15 @@ export class SharedExpert implements Module {
       parameter.trainable = !options.frozen;
       return parameter;
     };
-    this.up = isGated(this.activation) ? make('gate_up_proj', [2 * intermediate, hidden]) : make('up_proj', [intermediate, hidden]);
+    this.up = isGated(this.activation)
+      ? make('gate_up_proj', [2 * intermediate, hidden])
+      : make('up_proj', [intermediate, hidden]);
     this.down = make('down_proj', [hidden, intermediate]);
   }
 
   /** x [N,H] → [N,H]; the caller owns the result. */
   forward(x: Tensor2D): Tensor2D {
-    const h = tf.matMul(x, this.up.variable as unknown as Tensor2D, false, true);
+    const h: Tensor2D = tf.matMul(x, this.up.variable as unknown as Tensor2D, false, true);
     return tf.matMul(activate(h, this.activation), this.down.variable as unknown as Tensor2D, false, true);
   }
 

@@ -34,3 +34,4 @@ export * from './rng.ts';
 export * from './wasm-call.ts';
 export * from './wasm-compile.ts';
 export * from './wasm-features.ts';
+export type * from './kernels/webgpu/types.ts';

@@ -4,7 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { defineOp, type Op } from '../define-op.ts';
 import { checkShape, SpectraError } from '../errors.ts';
 import { tensorKernels } from '../kernels/wasm/module.ts';
-import { segmentSumProgram } from '../kernels/webgpu/segment-sum.ts';
+import { segmentSum as segmentSumOnDevice } from '../kernels/webgpu/segment-sum.ts';
 
 const gatherOp: Op<{ x: Tensor; indices: Tensor }, object> = defineOp({
   name: 'GatherRows',
@@ -67,7 +67,7 @@ const segmentOp: Op<{ x: Tensor; ids: Tensor }, { readonly segments: number }> =
     webgpu: ({ x, ids }, { segments }, backend) =>
       segments === 0 || x.shape.includes(0)
         ? undefined
-        : [backend.runWebGPUProgram(segmentSumProgram(x, segments), [x, ids], 'float32')],
+        : [segmentSumOnDevice(backend, x, ids, segments, [segments, x.shape[1]!])],
   },
   gradient: ({ dys: [dy], inputs: { ids } }) => ({ x: gatherOp({ x: dy!, indices: ids }, {})[0]! }),
 });

@@ -1,9 +1,9 @@
 /** int32 arithmetic and comparisons on WebGPU, which the stock kernels do in float32. */
 import type { DataType, TensorInfo } from '@tensorflow/tfjs-core';
 import { backend_util, util } from '@tensorflow/tfjs-core';
+import { runFlat } from '../kernels/webgpu/flat-program.ts';
 import type { KernelWrap, Repair } from './repair.ts';
 import { present, release, reshaped } from './run-kernel.ts';
-import { runFlat } from './webgpu-program.ts';
 
 /** The result for elements `p` of a and `q` of b; 0 or 1 for a bool. */
 const BINARY: Readonly<Record<string, { readonly result: string; readonly dtype: DataType }>> = {

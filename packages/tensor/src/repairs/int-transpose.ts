@@ -1,9 +1,9 @@
 /** Transposing integers and booleans on WebGPU. */
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { util } from '@tensorflow/tfjs-core';
+import { runFlat } from '../kernels/webgpu/flat-program.ts';
 import type { Repair } from './repair.ts';
 import { present } from './run-kernel.ts';
-import { runFlat } from './webgpu-program.ts';
 
 export const intTranspose: Repair = {
   fault:

@@ -1,9 +1,9 @@
 /** Shapes that kernels of the WebGPU backend refuse or get wrong. */
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { backend_util, util } from '@tensorflow/tfjs-core';
+import { runFlat } from '../kernels/webgpu/flat-program.ts';
 import type { KernelWrap, Repair } from './repair.ts';
 import { filled, present, release, reshaped, runKernel, single } from './run-kernel.ts';
-import { runFlat } from './webgpu-program.ts';
 
 interface ReductionAttributes {
   readonly axis?: number | number[];

@@ -1,9 +1,9 @@
 /** Kernels of the WebGPU backend whose values go wrong at the edges. */
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { util } from '@tensorflow/tfjs-core';
+import { runFlat } from '../kernels/webgpu/flat-program.ts';
 import type { KernelWrap, Repair } from './repair.ts';
 import { present } from './run-kernel.ts';
-import { runFlat } from './webgpu-program.ts';
 
 /** Of a number `v` that is not NaN. */
 const UNARY: Readonly<Record<string, string>> = {

@@ -2,7 +2,7 @@
  * WGSL for what is sequential in a GRU: one workgroup per sequence walks over its positions, so that a layer is one
  * dispatch and not thousands. The state lies in workgroup memory.
  */
-import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
+import type { WebGPUBackend } from '@spectra/tensor';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 
 type Program = Parameters<WebGPUBackend['runWebGPUProgram']>[0];

@@ -1,10 +1,15 @@
 /** WGSL for the grouped products: the expert of a row is found on the device, so nothing is read back. */
-import type { WebGPUProgram } from '@tensorflow/tfjs-backend-webgpu/dist/webgpu_program.js';
+import type { WebGPUProgram } from '@spectra/tensor';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 
 const WORKGROUP = 64;
 
-function flatProgram(outputShape: number[], variableNames: string[], shaderKey: string, body: string): WebGPUProgram {
+function flatProgram(
+  outputShape: number[],
+  variableNames: string[],
+  shaderKey: string,
+  body: string,
+): WebGPUProgram {
   const size = outputShape.reduce((a, b) => a * b, 1);
   return {
     outputShape,
@@ -25,7 +30,11 @@ function flatProgram(outputShape: number[], variableNames: string[], shaderKey: 
 
 export function groupedMatMulProgram(x: TensorInfo, w: TensorInfo, transpose: boolean): WebGPUProgram {
   const [experts, inner, width] = [w.shape[0]!, x.shape[1]!, w.shape[transpose ? 1 : 2]!];
-  return flatProgram([x.shape[0]!, width], ['x', 'w', 'offsets'], `spectraGroupedMatMul${experts}_${inner}_${transpose}`, `
+  return flatProgram(
+    [x.shape[0]!, width],
+    ['x', 'w', 'offsets'],
+    `spectraGroupedMatMul${experts}_${inner}_${transpose}`,
+    `
         var sum = 0.0;
         if (coords[0] < i32(getOffsets(${experts}))) {
           var e = 0;
@@ -34,15 +43,21 @@ export function groupedMatMulProgram(x: TensorInfo, w: TensorInfo, transpose: bo
             sum = sum + getX(coords[0], i) * ${transpose ? 'getW(e, coords[1], i)' : 'getW(e, i, coords[1])'};
           }
         }
-        setOutputAtIndex(index, sum);`);
+        setOutputAtIndex(index, sum);`,
+  );
 }
 
 export function groupedOuterProgram(a: TensorInfo, b: TensorInfo, offsets: TensorInfo): WebGPUProgram {
-  return flatProgram([offsets.shape[0]! - 1, a.shape[1]!, b.shape[1]!], ['a', 'b', 'offsets'], 'spectraGroupedOuter', `
+  return flatProgram(
+    [offsets.shape[0]! - 1, a.shape[1]!, b.shape[1]!],
+    ['a', 'b', 'offsets'],
+    'spectraGroupedOuter',
+    `
         var sum = 0.0;
         let end = i32(getOffsets(coords[0] + 1));
         for (var r = i32(getOffsets(coords[0])); r < end; r = r + 1) {
           sum = sum + getA(r, coords[1]) * getB(r, coords[2]);
         }
-        setOutputAtIndex(index, sum);`);
+        setOutputAtIndex(index, sum);`,
+  );
 }

@@ -2,7 +2,7 @@
  * Compute passes with their own WGSL: several outputs, integer views of float tensors and scratch storage, which
  * tfjs's own program interface does not offer. Nothing is read back.
  */
-import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
+import type { WebGPUBackend } from '@spectra/tensor';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 
 export interface ComputePass {

@@ -1,5 +1,5 @@
 /** Load counts on the device; integer atomics, so the order of the additions does not matter. */
-import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
+import type { WebGPUBackend } from '@spectra/tensor';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { compute, deviceTensor } from './compute.ts';
 

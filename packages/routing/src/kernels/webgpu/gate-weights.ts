@@ -1,5 +1,5 @@
 /** Gate weights and their gradient on the device: one invocation a token. */
-import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
+import type { WebGPUBackend } from '@spectra/tensor';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import type { GateSizes } from '../../gate-weights.ts';
 import { compute, deviceTensor } from './compute.ts';

@@ -1,7 +1,7 @@
 /** Expert choice with capacity on the device, by deferred acceptance in one workgroup. */
 
+import type { WebGPUBackend } from '@spectra/tensor';
 import { checkValue } from '@spectra/tensor';
-import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import type { SelectionSizes } from '../../selection.ts';
 import { capacity } from '../../selection.ts';

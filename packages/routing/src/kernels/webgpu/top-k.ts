@@ -1,5 +1,5 @@
 /** Top-k on the device: one invocation a token. */
-import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
+import type { WebGPUBackend } from '@spectra/tensor';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import type { SelectionSizes } from '../../selection.ts';
 import { compute, deviceTensor } from './compute.ts';
