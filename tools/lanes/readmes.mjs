@@ -21,7 +21,7 @@ export async function runReadmes() {
     // a package's own example sees its own dependencies; a page of docs sees the trainer's, which are all of them
     const home =
       page.includes('/packages/') || page.includes('/apps/') ? dirname(page) : join(root, 'apps/trainer');
-    const folder = join(home, 'node_modules', '.readme');
+    const folder = join(home, '.readme');
     for (const [index, [, code]] of [...text.matchAll(/^```ts\n([\s\S]*?)^```/gm)].entries()) {
       mkdirSync(folder, { recursive: true });
       const file = join(folder, `${basename(page, '.md')}-${index}.mts`);

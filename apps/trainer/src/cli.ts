@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 /** `spectra-trainer`: the command line. Each command is a file of `commands/`. */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { EXIT, exitCodeOf, formatError } from './exit-codes.ts';
 import packageJson from '../package.json' with { type: 'json' };
+import { EXIT, exitCodeOf, formatError } from './exit-codes.ts';
 
 const program = new Command('spectra-trainer')
   .description('Train, resume, evaluate, sample and inspect SPECTRA language models.')
@@ -10,14 +10,24 @@ const program = new Command('spectra-trainer')
   .showHelpAfterError('(add --help for the options)')
   .exitOverride();
 
-const backend = () => new Option('--backend <name>', 'TensorFlow.js backend').choices(['auto', 'wasm', 'webgpu', 'tensorflow', 'cpu']);
-const balance = () => new Option('--balance <mode>', 'how routers balance').choices(['batch', 'potentials', 'none']);
+const backend = () =>
+  new Option('--backend <name>', 'TensorFlow.js backend').choices([
+    'auto',
+    'wasm',
+    'webgpu',
+    'tensorflow',
+    'cpu',
+  ]);
+const balance = () =>
+  new Option('--balance <mode>', 'how routers balance').choices(['batch', 'potentials', 'none']);
 const collect = (value: string, before: string[]): string[] => [...before, value];
-const number = (what: string, holds: (value: number) => boolean) => (text: string): number => {
-  const value = Number(text);
-  if (text.trim() === '' || !holds(value)) throw new InvalidArgumentError(`It must be ${what}.`);
-  return value;
-};
+const number =
+  (what: string, holds: (value: number) => boolean) =>
+  (text: string): number => {
+    const value = Number(text);
+    if (text.trim() === '' || !holds(value)) throw new InvalidArgumentError(`It must be ${what}.`);
+    return value;
+  };
 const whole = number('a whole number', value => Number.isSafeInteger(value) && value >= 0);
 const positive = number('a whole number above 0', value => Number.isSafeInteger(value) && value > 0);
 
@@ -26,9 +36,13 @@ program
   .description('train the run that a YAML or JSON file describes')
   .option('--set <key=value>', 'override a key, e.g. --set optim.lr=1e-3 (repeatable)', collect, [])
   .option('--resume', 'continue from the newest complete checkpoint if the run exists', false)
-  .addOption(new Option('--overwrite', 'replace an existing run of this name').default(false).conflicts('resume'))
+  .addOption(
+    new Option('--overwrite', 'replace an existing run of this name').default(false).conflicts('resume'),
+  )
   .option('--dry-run', 'build, run one forward and backward, print sizes and times, write nothing', false)
-  .action(async (config: string, options) => (await import('./commands/train.ts')).trainCommand(config, options));
+  .action(async (config: string, options) =>
+    (await import('./commands/train.ts')).trainCommand(config, options),
+  );
 
 program
   .command('resume <run>')
@@ -50,29 +64,48 @@ program
   .description('continue a prompt, token by token, with the expert that served each')
   .option('--prompt <text>', 'the text to continue', '')
   .option('--tokens <n>', 'tokens to generate', whole, 200)
-  .option('--temperature <t>', '0 is greedy', number('0 or more', value => value >= 0 && value < Number.POSITIVE_INFINITY), 0.8)
-  .option('--top-p <p>', 'nucleus: the most probable tokens of this much probability', number('above 0 and at most 1', value => value > 0 && value <= 1), 0.95)
+  .option(
+    '--temperature <t>',
+    '0 is greedy',
+    number('0 or more', value => value >= 0 && value < Number.POSITIVE_INFINITY),
+    0.8,
+  )
+  .option(
+    '--top-p <p>',
+    'nucleus: the most probable tokens of this much probability',
+    number('above 0 and at most 1', value => value > 0 && value <= 1),
+    0.95,
+  )
   .option('--seed <n>', 'seed of the sampling', whole, 0)
   .option('--layer <l>', 'the layer whose expert colours a token; 0 is the first; by default the last', whole)
   .addOption(backend())
   .option('--json', 'print tokens, experts and gates as JSON', false)
-  .action(async (model: string, options) => (await import('./commands/generate.ts')).generateCommand(model, options));
+  .action(async (model: string, options) =>
+    (await import('./commands/generate.ts')).generateCommand(model, options),
+  );
 
 program
   .command('inspect <model>')
   .description('configuration, tensors, parameters and router state of a model, checkpoint or run')
   .option('--json', 'print JSON', false)
-  .action(async (model: string, options) => (await import('./commands/inspect.ts')).inspectCommand(model, options));
+  .action(async (model: string, options) =>
+    (await import('./commands/inspect.ts')).inspectCommand(model, options),
+  );
 
 program
   .command('forward <model>')
   .description('run a model on token ids and write logits, layer outputs and routes as safetensors')
-  .requiredOption('--input <file>', 'JSON with input_ids [B,S], optional attention_mask, position_ids, prompt_ids')
+  .requiredOption(
+    '--input <file>',
+    'JSON with input_ids [B,S], optional attention_mask, position_ids, prompt_ids',
+  )
   .requiredOption('--out <file>', 'safetensors file to write')
   .addOption(balance().default('potentials'))
   .option('--generate <n>', 'also generate n tokens greedily from prompt_ids', positive)
   .addOption(backend())
-  .action(async (model: string, options) => (await import('./commands/forward.ts')).forwardCommand(model, options));
+  .action(async (model: string, options) =>
+    (await import('./commands/forward.ts')).forwardCommand(model, options),
+  );
 
 const config = program.command('config').description('work with configuration files');
 config
@@ -84,7 +117,9 @@ config
   .command('validate <file>')
   .description('check a configuration; exit code 2 if it is not valid')
   .option('--set <key=value>', 'override a key (repeatable)', collect, [])
-  .action(async (file: string, options) => (await import('./commands/config.ts')).validateConfig(file, options));
+  .action(async (file: string, options) =>
+    (await import('./commands/config.ts')).validateConfig(file, options),
+  );
 config
   .command('schema')
   .description('the JSON schema of configuration files')

@@ -1,7 +1,15 @@
 /** Exit codes of the command line. */
 import { type ErrorCode, SpectraError } from '@spectra/tensor';
 
-export const EXIT = { ok: 0, failed: 1, usage: 2, environment: 3, diverged: 4, interrupted: 130, terminated: 143 } as const;
+export const EXIT = {
+  ok: 0,
+  failed: 1,
+  usage: 2,
+  environment: 3,
+  diverged: 4,
+  interrupted: 130,
+  terminated: 143,
+} as const;
 
 const BY_CODE: Partial<Record<ErrorCode, number>> = {
   USAGE: EXIT.usage,
@@ -17,7 +25,8 @@ export function exitCodeOf(error: unknown): number {
 
 /** One line a user can act on; the stack only with SPECTRA_DEBUG. */
 export function formatError(error: unknown): string {
-  if (!(error instanceof SpectraError)) return error instanceof Error ? (error.stack ?? error.message) : String(error);
+  if (!(error instanceof SpectraError))
+    return error instanceof Error ? (error.stack ?? error.message) : String(error);
   const stack = process.env['SPECTRA_DEBUG'] === undefined ? '' : `\n${error.stack}`;
   return `error ${error.code}: ${error.message}${stack}`;
 }

@@ -33,7 +33,8 @@ async function resultOf(arm: keyof typeof arms, seed: number): Promise<Result> {
     if (result.config_hash === hash) return result;
   }
   const folder = runFolderAt(join(config.runs_dir, config.name));
-  const resume = existsSync(folder.checkpoints) && readdirSync(folder.checkpoints).some(name => name.startsWith('step-'));
+  const resume =
+    existsSync(folder.checkpoints) && readdirSync(folder.checkpoints).some(name => name.startsWith('step-'));
   const interrupt = new Interrupt(console.error);
   try {
     const outcome = await runTraining(config, { folder, resume, interrupt });
@@ -56,12 +57,15 @@ describe('full run', () => {
     }
   }, 12 * 3_600_000);
 
-  it.each(seeds)('seed %i: load CV < 0.1 in every layer under both rules, Gram orthogonality > 0.94', seed => {
-    const result = found.spectra[seed]!;
-    expect(result.load_cv).toBeLessThan(0.1);
-    expect(result.load_cv_causal).toBeLessThan(0.1);
-    expect(result.gram_orthogonality).toBeGreaterThan(0.94);
-  });
+  it.each(seeds)(
+    'seed %i: load CV < 0.1 in every layer under both rules, Gram orthogonality > 0.94',
+    seed => {
+      const result = found.spectra[seed]!;
+      expect(result.load_cv).toBeLessThan(0.1);
+      expect(result.load_cv_causal).toBeLessThan(0.1);
+      expect(result.gram_orthogonality).toBeGreaterThan(0.94);
+    },
+  );
 
   it.each(seeds)('seed %i: held-out loss below the baseline and the unigram entropy', seed => {
     expect(found.spectra[seed]!.eval_loss).toBeLessThan(found.switch[seed]!.eval_loss);

@@ -20,7 +20,12 @@ interface DemoOptions {
 export async function demoCommand(options: DemoOptions): Promise<void> {
   const overrides = [
     `runs_dir=${JSON.stringify(options.runsDir)}`,
-    ...(options.steps === undefined ? [] : [`train.steps=${options.steps}`, `optim.schedule.warmup_steps=${Math.min(30, Math.ceil(options.steps / 5))}`]),
+    ...(options.steps === undefined
+      ? []
+      : [
+          `train.steps=${options.steps}`,
+          `optim.schedule.warmup_steps=${Math.min(30, Math.ceil(options.steps / 5))}`,
+        ]),
   ];
   const interrupt = new Interrupt(text => console.error(`\n${text}`));
   try {
@@ -35,7 +40,8 @@ export async function demoCommand(options: DemoOptions): Promise<void> {
       writeResults(config, folder, shown);
     }
     printSummary(shown, folder);
-    if (shown.summary.bounds.some(bound => !bound.met)) console.log('\nA longer run does better: spectra-trainer train configs/demo-full.yaml');
+    if (shown.summary.bounds.some(bound => !bound.met))
+      console.log('\nA longer run does better: spectra-trainer train configs/demo-full.yaml');
   } finally {
     interrupt.release();
   }
@@ -48,10 +54,16 @@ interface Trained {
 }
 
 /** Nothing when a signal ended it. */
-async function train(file: string, overrides: readonly string[], interrupt: Interrupt): Promise<Trained | undefined> {
+async function train(
+  file: string,
+  overrides: readonly string[],
+  interrupt: Interrupt,
+): Promise<Trained | undefined> {
   const config = loadConfig(join(configsFolder(), file), overrides);
   const folder = newRunFolder(config, true);
-  console.error(`Training ${config.name} for ${config.train.steps} steps on ${config.train.workers} threads.`);
+  console.error(
+    `Training ${config.name} for ${config.train.steps} steps on ${config.train.workers} threads.`,
+  );
   const outcome = await runTraining(config, { folder, resume: false, interrupt });
   try {
     if ('signal' in outcome) {
@@ -67,8 +79,16 @@ async function train(file: string, overrides: readonly string[], interrupt: Inte
 
 /** The workspace's configs, beside or above this file. */
 function configsFolder(): string {
-  for (let folder = dirname(fileURLToPath(import.meta.url)); folder !== dirname(folder); folder = dirname(folder)) {
+  for (
+    let folder = dirname(fileURLToPath(import.meta.url));
+    folder !== dirname(folder);
+    folder = dirname(folder)
+  ) {
     if (existsSync(join(folder, 'configs', 'demo.yaml'))) return join(folder, 'configs');
   }
-  throw new SpectraError('FILE_MISSING', { message: 'the demo configurations are not here.', where: 'configs/demo.yaml', fix: 'Run the demo in the workspace: npm run demo.' });
+  throw new SpectraError('FILE_MISSING', {
+    message: 'the demo configurations are not here.',
+    where: 'configs/demo.yaml',
+    fix: 'Run the demo in the workspace: npm run demo.',
+  });
 }

@@ -16,7 +16,13 @@ const BEST_NODE = 24;
 const LEAST_DISK_BYTES = 1e9;
 
 export async function doctorCommand(options: { readonly json: boolean }): Promise<void> {
-  const findings = [nodeFinding(process.versions.node), machineFinding(), simdFinding(), diskFinding('.'), ...(await backendFindings())];
+  const findings = [
+    nodeFinding(process.versions.node),
+    machineFinding(),
+    simdFinding(),
+    diskFinding('.'),
+    ...(await backendFindings()),
+  ];
   if (options.json) {
     console.log(JSON.stringify(findings, null, 2));
     return;
@@ -29,29 +35,43 @@ export async function doctorCommand(options: { readonly json: boolean }): Promis
 
 export function nodeFinding(version: string): Finding {
   const major = Number(version.split('.')[0]);
-  if (major < LEAST_NODE) return { name: 'node', ok: false, detail: version, fix: `Install Node ${LEAST_NODE} or newer.` };
+  if (major < LEAST_NODE)
+    return { name: 'node', ok: false, detail: version, fix: `Install Node ${LEAST_NODE} or newer.` };
   if (major >= BEST_NODE) return { name: 'node', ok: true, detail: version };
   return {
-    name: 'node', ok: true, detail: `${version}, without the faster wasm kernels`,
+    name: 'node',
+    ok: true,
+    detail: `${version}, without the faster wasm kernels`,
     fix: `Run under Node ${BEST_NODE} or newer: relaxed SIMD doubles matrix products there.`,
   };
 }
 
 function machineFinding(): Finding {
-  return { name: 'machine', ok: true, detail: `${cpus().length} cores, ${formatBytes(totalmem())} memory, ${process.platform} ${process.arch}` };
+  return {
+    name: 'machine',
+    ok: true,
+    detail: `${cpus().length} cores, ${formatBytes(totalmem())} memory, ${process.platform} ${process.arch}`,
+  };
 }
 
 function simdFinding(): Finding {
   return relaxedSimd()
     ? { name: 'relaxed SIMD', ok: true, detail: 'available' }
-    : { name: 'relaxed SIMD', ok: false, detail: 'not available: the plain SIMD kernels run', fix: `Use Node ${BEST_NODE} or newer.` };
+    : {
+        name: 'relaxed SIMD',
+        ok: false,
+        detail: 'not available: the plain SIMD kernels run',
+        fix: `Use Node ${BEST_NODE} or newer.`,
+      };
 }
 
 export function diskFinding(folder: string): Finding {
   const { bavail, bsize } = statfsSync(folder);
   const free = bavail * bsize;
   return {
-    name: 'disk', ok: free >= LEAST_DISK_BYTES, detail: `${formatBytes(free)} free`,
+    name: 'disk',
+    ok: free >= LEAST_DISK_BYTES,
+    detail: `${formatBytes(free)} free`,
     ...(free >= LEAST_DISK_BYTES ? {} : { fix: 'Free some space: checkpoints need it.' }),
   };
 }

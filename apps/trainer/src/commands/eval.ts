@@ -1,7 +1,7 @@
 /** Evaluates a saved model on held-out text, as training does at its end. */
 import { join } from 'node:path';
 import { formatTable } from '@spectra/monitor/node';
-import { setBackend, SpectraError } from '@spectra/tensor';
+import { SpectraError, setBackend } from '@spectra/tensor';
 import { loadModel } from '@spectra/transformer/node';
 import { loadConfig } from '../config/load.ts';
 import { openTrainingData } from '../data/training-data.ts';
@@ -22,7 +22,11 @@ export async function evalCommand(path: string, options: EvalOptions): Promise<v
   const { model: folder, run } = await resolveModelPath(path);
   const configPath = options.config ?? run?.folder.config;
   if (configPath === undefined) {
-    throw new SpectraError('USAGE', { message: `${path} belongs to no run, so there is no text to evaluate on.`, where: path, fix: 'Name a configuration with --config.' });
+    throw new SpectraError('USAGE', {
+      message: `${path} belongs to no run, so there is no text to evaluate on.`,
+      where: path,
+      fix: 'Name a configuration with --config.',
+    });
   }
   const overrides = options.tokens === undefined ? [] : [`train.eval_tokens=${options.tokens}`];
   const config = loadConfig(configPath, overrides);
@@ -30,18 +34,38 @@ export async function evalCommand(path: string, options: EvalOptions): Promise<v
   const model = await loadModel(folder);
   // the text may come from another configuration than the model
   const data = await openTrainingData({ ...config, model: model.config });
-  const evaluation = await evaluate(model, data.heldOut, { domains: data.domains, trainingBalance: config.train.balance });
+  const evaluation = await evaluate(model, data.heldOut, {
+    domains: data.domains,
+    trainingBalance: config.train.balance,
+  });
   const metrics = evaluationMetrics(evaluation);
-  const results = { model: folder, config: configPath, results: metrics, domains: evaluation.causal.domains, routing: evaluation.causal.routing };
+  const results = {
+    model: folder,
+    config: configPath,
+    results: metrics,
+    domains: evaluation.causal.domains,
+    routing: evaluation.causal.routing,
+  };
   const out = options.out ?? run?.folder.path ?? '.';
   makeFolder(out);
   const file = join(out, `results_${new Date().toISOString().replaceAll(':', '-')}.json`);
   writeAtomically(file, `${JSON.stringify(results, null, 2)}\n`);
   if (options.json) console.log(JSON.stringify(results, null, 2));
   else {
-    console.log(formatTable(['domain', 'loss (nats)', 'perplexity', 'tokens'],
-      evaluation.causal.domains.map(d => [d.domain, d.loss.toFixed(4), d.perplexity.toFixed(2), String(d.tokens)])));
-    console.log(`\nmean loss ${evaluation.causal.loss.toFixed(4)} (causal rule), ${evaluation.training.loss.toFixed(4)} (training rule)`);
+    console.log(
+      formatTable(
+        ['domain', 'loss (nats)', 'perplexity', 'tokens'],
+        evaluation.causal.domains.map(d => [
+          d.domain,
+          d.loss.toFixed(4),
+          d.perplexity.toFixed(2),
+          String(d.tokens),
+        ]),
+      ),
+    );
+    console.log(
+      `\nmean loss ${evaluation.causal.loss.toFixed(4)} (causal rule), ${evaluation.training.loss.toFixed(4)} (training rule)`,
+    );
   }
   console.error(`wrote ${file}`);
   model.dispose();

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { type TensorSpec, tensorSpec, writeFileDurably, writeSafetensors } from '@spectra/checkpoint/node';
 import type { Balance } from '@spectra/routing';
-import { setBackend, SpectraError } from '@spectra/tensor';
+import { SpectraError, setBackend } from '@spectra/tensor';
 import { generate } from '@spectra/transformer';
 import { loadModel } from '@spectra/transformer/node';
 import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core';
@@ -30,8 +30,15 @@ const inputSchema = z
     const width = input.input_ids[0]!.length;
     for (const key of ['input_ids', 'attention_mask', 'position_ids'] as const) {
       const given = input[key];
-      if (given !== undefined && (given.length !== input.input_ids.length || given.some(row => row.length !== width))) {
-        context.addIssue({ code: 'custom', path: [key], message: `must be ${input.input_ids.length} rows of ${width}, as the first of input_ids` });
+      if (
+        given !== undefined &&
+        (given.length !== input.input_ids.length || given.some(row => row.length !== width))
+      ) {
+        context.addIssue({
+          code: 'custom',
+          path: [key],
+          message: `must be ${input.input_ids.length} rows of ${width}, as the first of input_ids`,
+        });
       }
     }
   });
@@ -39,7 +46,11 @@ const inputSchema = z
 export async function forwardCommand(path: string, options: ForwardOptions): Promise<void> {
   const input = readInput(options.input);
   if (options.generate !== undefined && input.prompt_ids === undefined) {
-    throw new SpectraError('USAGE', { message: '--generate needs prompt_ids.', where: options.input, fix: 'Add prompt_ids [B,P].' });
+    throw new SpectraError('USAGE', {
+      message: '--generate needs prompt_ids.',
+      where: options.input,
+      fix: 'Add prompt_ids [B,P].',
+    });
   }
   const { model: folder, run } = await resolveModelPath(path);
   await setBackend(options.backend ?? run?.config.backend ?? 'auto');
@@ -50,7 +61,8 @@ export async function forwardCommand(path: string, options: ForwardOptions): Pro
   const tensors: Record<string, Tensor> = tf.tidy(() => {
     const out = model.forward({
       inputIds: tf.tensor2d(input.input_ids, undefined, 'int32'),
-      mask: input.attention_mask && (tf.tensor2d(input.attention_mask.map(row => row.map(Number))) as Tensor2D),
+      mask:
+        input.attention_mask && (tf.tensor2d(input.attention_mask.map(row => row.map(Number))) as Tensor2D),
       positions: input.position_ids && tf.tensor2d(input.position_ids, undefined, 'int32'),
       balance: options.balance,
       layerOutputs: true,
@@ -59,15 +71,25 @@ export async function forwardCommand(path: string, options: ForwardOptions): Pro
     return {
       logits: out.logits,
       ...Object.fromEntries(out.layerOutputs.map((tensor, i) => [`layers.${i}.output`, tensor])),
-      ...Object.fromEntries(out.routings.flatMap(({ indices, weights, probabilities }, i) => {
-        const prefix = `layers.${moeLayers[i]}.router`;
-        return [[`${prefix}.indices`, indices], [`${prefix}.weights`, weights], [`${prefix}.probs`, probabilities]];
-      })),
+      ...Object.fromEntries(
+        out.routings.flatMap(({ indices, weights, probabilities }, i) => {
+          const prefix = `layers.${moeLayers[i]}.router`;
+          return [
+            [`${prefix}.indices`, indices],
+            [`${prefix}.weights`, weights],
+            [`${prefix}.probs`, probabilities],
+          ];
+        }),
+      ),
     };
   });
   if (options.generate !== undefined && input.prompt_ids !== undefined) {
     const rows = await generate(model, input.prompt_ids, { maxNewTokens: options.generate, temperature: 0 });
-    tensors['generated'] = tf.tensor2d(rows.map(row => [...row.tokens]), undefined, 'int32');
+    tensors['generated'] = tf.tensor2d(
+      rows.map(row => [...row.tokens]),
+      undefined,
+      'int32',
+    );
   }
   const specs: TensorSpec[] = Object.entries(tensors).map(([name, tensor]) => tensorSpec(name, tensor));
   await writeFileDurably(options.out, sink => writeSafetensors(sink, specs));
@@ -79,7 +101,8 @@ export async function forwardCommand(path: string, options: ForwardOptions): Pro
 /** tfjs's backends differ in what they make of an index out of range. */
 function checkRange(rows: readonly (readonly number[])[], limit: number, key: string, where: string): void {
   const wrong = rows.flat().find(value => value >= limit);
-  if (wrong !== undefined) throw new SpectraError('USAGE', { message: `${key} holds ${wrong}, it must be below ${limit}.`, where });
+  if (wrong !== undefined)
+    throw new SpectraError('USAGE', { message: `${key} holds ${wrong}, it must be below ${limit}.`, where });
 }
 
 function readInput(path: string): z.infer<typeof inputSchema> {
@@ -87,15 +110,28 @@ function readInput(path: string): z.infer<typeof inputSchema> {
   try {
     text = readFileSync(path, 'utf8');
   } catch (cause) {
-    throw new SpectraError('FILE_MISSING', { message: 'the input cannot be read.', where: path, fix: 'Check the path.', cause });
+    throw new SpectraError('FILE_MISSING', {
+      message: 'the input cannot be read.',
+      where: path,
+      fix: 'Check the path.',
+      cause,
+    });
   }
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw new SpectraError('FILE_BROKEN', { message: `it is not JSON: ${(cause as Error).message}`, where: path, cause });
+    throw new SpectraError('FILE_BROKEN', {
+      message: `it is not JSON: ${(cause as Error).message}`,
+      where: path,
+      cause,
+    });
   }
   const parsed = inputSchema.safeParse(value);
-  if (!parsed.success) throw new SpectraError('USAGE', { message: parsed.error.issues.map(issue => `${issue.path.join('.')}: ${issue.message}`).join('; '), where: path });
+  if (!parsed.success)
+    throw new SpectraError('USAGE', {
+      message: parsed.error.issues.map(issue => `${issue.path.join('.')}: ${issue.message}`).join('; '),
+      where: path,
+    });
   return parsed.data;
 }

@@ -1,10 +1,10 @@
 /** Continues a prompt and shows which expert served each token. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { renderTokens } from '@spectra/monitor/node';
-import { setBackend, SpectraError } from '@spectra/tensor';
-import { loadModel } from '@spectra/transformer/node';
 import { byteTokenizer, loadTokenizer, openTokenizer, type Tokenizer } from '@spectra/data/node';
+import { renderTokens } from '@spectra/monitor/node';
+import { SpectraError, setBackend } from '@spectra/tensor';
+import { loadModel } from '@spectra/transformer/node';
 import { sampleContinuation } from '../evaluation/sample.ts';
 import { type BackendChoice, resolveModelPath } from '../run/model-path.ts';
 
@@ -22,25 +22,33 @@ interface GenerateOptions {
 export async function generateCommand(path: string, options: GenerateOptions): Promise<void> {
   const { model: folder, run } = await resolveModelPath(path);
   await setBackend(options.backend ?? run?.config.backend ?? 'auto');
-  const tokenizer = run === undefined ? await folderTokenizer(folder) : await openTokenizer(run.config.data.tokenizer);
+  const tokenizer =
+    run === undefined ? await folderTokenizer(folder) : await openTokenizer(run.config.data.tokenizer);
   const model = await loadModel(folder);
   if (tokenizer.vocabSize > model.config.vocab_size) {
     throw new SpectraError('TOKENIZER_INVALID', {
-      message: `the tokenizer has ${tokenizer.vocabSize} tokens, the model ${model.config.vocab_size}.`, where: folder,
+      message: `the tokenizer has ${tokenizer.vocabSize} tokens, the model ${model.config.vocab_size}.`,
+      where: folder,
     });
   }
   const layers = model.routers.length;
   if (options.layer !== undefined && options.layer >= layers) {
     throw new SpectraError('USAGE', {
-      message: `the model has ${layers} mixture-of-experts layers, so there is no layer ${options.layer}.`, where: '--layer',
+      message: `the model has ${layers} mixture-of-experts layers, so there is no layer ${options.layer}.`,
+      where: '--layer',
     });
   }
   const sample = await sampleContinuation(model, tokenizer, {
-    prompt: options.prompt || '\n', tokens: options.tokens, temperature: options.temperature, topP: options.topP, seed: options.seed,
+    prompt: options.prompt || '\n',
+    tokens: options.tokens,
+    temperature: options.temperature,
+    topP: options.topP,
+    seed: options.seed,
     ...(options.layer === undefined ? {} : { layer: options.layer }),
   });
   if (options.json) console.log(JSON.stringify(sample, null, 2));
-  else console.log(renderTokens(sample.tokens.map(({ text, experts }) => ({ text, expert: experts[0] ?? -1 }))));
+  else
+    console.log(renderTokens(sample.tokens.map(({ text, experts }) => ({ text, expert: experts[0] ?? -1 }))));
   model.dispose();
 }
 

@@ -31,7 +31,11 @@ export async function trainCommand(path: string, options: TrainOptions): Promise
 export async function resumeCommand(path: string): Promise<void> {
   const folder = openRunFolder(path);
   const at = resolve(path);
-  await trainAndFinish({ ...loadConfig(folder.config), name: basename(at), runs_dir: dirname(at) }, folder, true);
+  await trainAndFinish(
+    { ...loadConfig(folder.config), name: basename(at), runs_dir: dirname(at) },
+    folder,
+    true,
+  );
 }
 
 /** Trains to the end, then writes summary and report; exits with the signal's code where one ended training. */
@@ -41,7 +45,9 @@ async function trainAndFinish(config: TrainerConfig, folder: RunFolder, resume: 
     const outcome = await runTraining(config, { folder, resume, interrupt });
     try {
       if ('signal' in outcome) {
-        console.error(`Saved at step ${outcome.trainer.step}. Continue with: spectra-trainer resume ${folder.path}`);
+        console.error(
+          `Saved at step ${outcome.trainer.step}. Continue with: spectra-trainer resume ${folder.path}`,
+        );
         process.exitCode = exitCodeOfSignal(outcome.signal);
       } else {
         printSummary(await finishRun(config, folder, outcome), folder);
@@ -50,7 +56,8 @@ async function trainAndFinish(config: TrainerConfig, folder: RunFolder, resume: 
       await outcome.trainer.dispose();
     }
   } catch (error) {
-    if (error instanceof SpectraError && error.code === 'DIVERGED') console.error(await whereToGoBack(folder));
+    if (error instanceof SpectraError && error.code === 'DIVERGED')
+      console.error(await whereToGoBack(folder));
     throw error;
   } finally {
     interrupt.release();
@@ -59,5 +66,7 @@ async function trainAndFinish(config: TrainerConfig, folder: RunFolder, resume: 
 
 async function whereToGoBack(folder: RunFolder): Promise<string> {
   const step = (await checkpointSteps(folder.checkpoints)).at(-1);
-  return step === undefined ? 'No checkpoint was saved before.' : `The last checkpoint before is step ${step} in ${folder.checkpoints}.`;
+  return step === undefined
+    ? 'No checkpoint was saved before.'
+    : `The last checkpoint before is step ${step} in ${folder.checkpoints}.`;
 }

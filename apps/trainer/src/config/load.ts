@@ -14,17 +14,30 @@ export function loadConfig(path: string, overrides: readonly string[] = []): Tra
   try {
     text = readFileSync(path, 'utf8');
   } catch (cause) {
-    throw new SpectraError('FILE_MISSING', { message: 'the configuration cannot be read.', where: path, fix: 'Check the path.', cause });
+    throw new SpectraError('FILE_MISSING', {
+      message: 'the configuration cannot be read.',
+      where: path,
+      fix: 'Check the path.',
+      cause,
+    });
   }
   return parseConfig(text, overrides, path);
 }
 
-export function parseConfig(text: string, overrides: readonly string[] = [], where = 'config'): TrainerConfig {
+export function parseConfig(
+  text: string,
+  overrides: readonly string[] = [],
+  where = 'config',
+): TrainerConfig {
   let value: Json;
   try {
     value = (parse(text) ?? {}) as Json;
   } catch (cause) {
-    throw new SpectraError('CONFIG_INVALID', { message: `not valid YAML: ${firstLine(cause)}.`, where, cause });
+    throw new SpectraError('CONFIG_INVALID', {
+      message: `not valid YAML: ${firstLine(cause)}.`,
+      where,
+      cause,
+    });
   }
   for (const override of overrides) applyOverride(value, override);
   return validate(value, where);
@@ -39,18 +52,28 @@ function applyOverride(root: Json, override: string): void {
   const [, path, value] = /^([^=]+)=(.*)$/s.exec(override) ?? [];
   const keys = path?.split('.') ?? [];
   if (value === undefined || keys.some(key => key === '' || key === '__proto__')) {
-    throw new SpectraError('USAGE', { message: `--set ${override} is not of the form key.path=value.`, where: '--set' });
+    throw new SpectraError('USAGE', {
+      message: `--set ${override} is not of the form key.path=value.`,
+      where: '--set',
+    });
   }
   let parsed: Json;
   try {
     parsed = parse(value) as Json;
   } catch (cause) {
-    throw new SpectraError('USAGE', { message: `the value is not valid YAML: ${firstLine(cause)}.`, where: `--set ${override}`, cause });
+    throw new SpectraError('USAGE', {
+      message: `the value is not valid YAML: ${firstLine(cause)}.`,
+      where: `--set ${override}`,
+      cause,
+    });
   }
   let node = root;
   keys.forEach((key, i) => {
     if (node === null || typeof node !== 'object') {
-      throw new SpectraError('CONFIG_INVALID', { message: `${keys.slice(0, i).join('.') || 'the file'} is no section.`, where: `--set ${override}` });
+      throw new SpectraError('CONFIG_INVALID', {
+        message: `${keys.slice(0, i).join('.') || 'the file'} is no section.`,
+        where: `--set ${override}`,
+      });
     }
     const record = node as { [key: string]: Json };
     if (i === keys.length - 1) record[key] = parsed;
@@ -89,7 +112,9 @@ function describeIssue(issue: z.core.$ZodIssue): string[] {
 function keysAt(path: readonly PropertyKey[]): string[] {
   let nodes = [z.toJSONSchema(trainerConfigSchema, { io: 'input' }) as JsonSchema];
   for (const key of path) {
-    nodes = nodes.flatMap(alternatives).flatMap(node => (typeof key === 'number' ? [node.items] : [node.properties?.[String(key)]]))
+    nodes = nodes
+      .flatMap(alternatives)
+      .flatMap(node => (typeof key === 'number' ? [node.items] : [node.properties?.[String(key)]]))
       .filter(node => node !== undefined);
   }
   return nodes.flatMap(alternatives).flatMap(node => Object.keys(node.properties ?? {}));
@@ -104,5 +129,8 @@ interface JsonSchema {
 }
 
 function alternatives(node: JsonSchema): JsonSchema[] {
-  return [node, ...[...(node.anyOf ?? []), ...(node.oneOf ?? []), ...(node.allOf ?? [])].flatMap(alternatives)];
+  return [
+    node,
+    ...[...(node.anyOf ?? []), ...(node.oneOf ?? []), ...(node.allOf ?? [])].flatMap(alternatives),
+  ];
 }

@@ -8,9 +8,13 @@ describe('nearestKey', () => {
     expect(nearestKey('colour', ['steps', 'workers'])).toBeUndefined();
   });
 
-  it.each([['', 'abc', 3], ['kitten', 'sitting', 3], ['flaw', 'lawn', 2], ['same', 'same', 0]])(
-    'editDistance(%s, %s) is %i', (a, b, distance) => {
-      expect(editDistance(a, b)).toBe(distance);
-      expect(editDistance(b, a)).toBe(distance);
-    });
+  it.each([
+    ['', 'abc', 3],
+    ['kitten', 'sitting', 3],
+    ['flaw', 'lawn', 2],
+    ['same', 'same', 0],
+  ])('editDistance(%s, %s) is %i', (a, b, distance) => {
+    expect(editDistance(a, b)).toBe(distance);
+    expect(editDistance(b, a)).toBe(distance);
+  });
 });

@@ -11,18 +11,32 @@ const scheduleSchema = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('cosine'),
     warmup_steps: whole.default(30),
-    final_ratio: z.number().min(0).max(1).default(0.1).describe('Learning rate at the last step over the peak.'),
+    final_ratio: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(0.1)
+      .describe('Learning rate at the last step over the peak.'),
   }),
   z.strictObject({
     kind: z.literal('wsd'),
     warmup_steps: whole.default(30),
-    decay_ratio: z.number().min(0).max(1).default(0.2).describe('Share of the steps spent in the final decay.'),
+    decay_ratio: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(0.2)
+      .describe('Share of the steps spent in the final decay.'),
     final_ratio: z.number().min(0).max(1).default(0.1),
   }),
 ]);
 
 const groupSchema = z.strictObject({
-  match: z.string().refine(isRegExp, 'not a regular expression').optional().describe('Regular expression on parameter names; none: every parameter of the role.'),
+  match: z
+    .string()
+    .refine(isRegExp, 'not a regular expression')
+    .optional()
+    .describe('Regular expression on parameter names; none: every parameter of the role.'),
   role: z.enum(['router', 'expert', 'other']).optional().describe('Restricts the group to one role.'),
   lr_ratio: z.number().nonnegative().default(1).describe('Multiplies the learning rate; 0 freezes.'),
   weight_decay: z.number().nonnegative().optional().describe("Overrides the optimizer's weight decay."),
@@ -30,9 +44,14 @@ const groupSchema = z.strictObject({
 
 const trainSchema = z.strictObject({
   steps: positive.default(300).describe('Optimizer steps.'),
-  micro_batches: positive.default(1).describe('Micro-batches a step; each is one routing batch of batch × length tokens.'),
+  micro_batches: positive
+    .default(1)
+    .describe('Micro-batches a step; each is one routing batch of batch × length tokens.'),
   workers: positive.default(1).describe('Threads that share the micro-batches; does not change the result.'),
-  balance: z.enum(['batch', 'potentials', 'none']).default('batch').describe("The router's rule while training."),
+  balance: z
+    .enum(['batch', 'potentials', 'none'])
+    .default('batch')
+    .describe("The router's rule while training."),
   max_seconds: z.number().positive().optional().describe('Stops training after this long, wherever it is.'),
   eval_every: whole.default(100).describe('Steps between evaluations on held-out text; 0: only at the end.'),
   eval_tokens: positive.default(4096).describe('Held-out tokens per domain at each evaluation.'),
@@ -46,7 +65,11 @@ const optimSchema = z.strictObject({
   betas: z.tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)]).default([0.9, 0.95]),
   eps: z.number().positive().default(1e-8),
   weight_decay: z.number().nonnegative().default(0.01).describe('Decoupled; matrices only.'),
-  clip: z.number().positive().default(1).describe('Global gradient norm above which gradients are scaled down.'),
+  clip: z
+    .number()
+    .positive()
+    .default(1)
+    .describe('Global gradient norm above which gradients are scaled down.'),
   schedule: scheduleSchema.prefault({ kind: 'cosine' }),
   groups: z.array(groupSchema).default([]).describe('The first group that matches a parameter decides.'),
 });
@@ -68,10 +91,19 @@ function isRegExp(source: string): boolean {
 
 export const trainerConfigSchema = z
   .strictObject({
-    name: z.string().regex(/^\w[\w.-]*$/, 'letters, digits, dots, dashes and underscores only, no dot or dash first').describe('Name of the run and its folder.'),
+    name: z
+      .string()
+      .regex(/^\w[\w.-]*$/, 'letters, digits, dots, dashes and underscores only, no dot or dash first')
+      .describe('Name of the run and its folder.'),
     seed: whole.default(0).describe('Decides weights, data order and samples.'),
-    backend: z.enum(['auto', 'wasm', 'webgpu', 'tensorflow', 'cpu']).default('auto').describe('TensorFlow.js backend.'),
-    runs_dir: z.string().default('runs').describe('Folder of run folders, relative to the working directory.'),
+    backend: z
+      .enum(['auto', 'wasm', 'webgpu', 'tensorflow', 'cpu'])
+      .default('auto')
+      .describe('TensorFlow.js backend.'),
+    runs_dir: z
+      .string()
+      .default('runs')
+      .describe('Folder of run folders, relative to the working directory.'),
     model: modelConfigSchema,
     data: dataConfigSchema.prefault({}),
     train: trainSchema.prefault({}),

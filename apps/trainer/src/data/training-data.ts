@@ -1,7 +1,14 @@
 /** The text of a run: an endless training stream, held-out batches and what a unigram model would pay. */
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Dataset, openData, type StreamCursor, type Tokenizer, type TrainStream, unigramEntropy } from '@spectra/data/node';
+import {
+  type Dataset,
+  openData,
+  type StreamCursor,
+  type Tokenizer,
+  type TrainStream,
+  unigramEntropy,
+} from '@spectra/data/node';
 import { SpectraError } from '@spectra/tensor';
 import type { TrainerConfig } from '../config/schema.ts';
 import type { HeldOutBatch } from '../evaluation/evaluate.ts';
@@ -45,7 +52,11 @@ export async function openTrainingData(config: TrainerConfig, cursor?: StreamCur
   };
 }
 
-async function heldOutBatches(dataset: Dataset, domains: readonly string[], tokens: number): Promise<HeldOutBatch[]> {
+async function heldOutBatches(
+  dataset: Dataset,
+  domains: readonly string[],
+  tokens: number,
+): Promise<HeldOutBatch[]> {
   const batches: HeldOutBatch[] = [];
   for (const [domain, name] of domains.entries()) {
     for await (const batch of dataset.heldOut(name, { tokens })) batches.push({ domain, tokens: batch });
@@ -55,6 +66,9 @@ async function heldOutBatches(dataset: Dataset, domains: readonly string[], toke
 
 async function trainingEntropy(dataset: Dataset, domains: readonly string[]): Promise<number> {
   const total = new Float64Array(dataset.tokenizer.vocabSize);
-  for (const name of domains) (await dataset.tokenCounts(name, 'train')).forEach((count, id) => { total[id]! += count; });
+  for (const name of domains)
+    (await dataset.tokenCounts(name, 'train')).forEach((count, id) => {
+      total[id]! += count;
+    });
   return unigramEntropy(total);
 }

@@ -44,7 +44,11 @@ export interface EvaluateOptions {
 }
 
 /** Evaluates on the given batches; changes no router state. */
-export async function evaluate(model: DecoderModel, batches: readonly HeldOutBatch[], options: EvaluateOptions): Promise<Evaluation> {
+export async function evaluate(
+  model: DecoderModel,
+  batches: readonly HeldOutBatch[],
+  options: EvaluateOptions,
+): Promise<Evaluation> {
   const causal = new RuleTally(model, options.domains, 'potentials');
   const training = new RuleTally(model, options.domains, options.trainingBalance);
   const same = options.trainingBalance === 'potentials';
@@ -57,14 +61,20 @@ export async function evaluate(model: DecoderModel, batches: readonly HeldOutBat
     const others = await training.add(batch);
     decisions.forEach((decision, layer) => {
       const router = model.routers[layer]!;
-      const [ours, theirs] = [decision, others[layer]!].map(d => ({ ...d, weights: d.weights!, mask: maskOf(batch.tokens) }));
+      const [ours, theirs] = [decision, others[layer]!].map(d => ({
+        ...d,
+        weights: d.weights!,
+        mask: maskOf(batch.tokens),
+      }));
       agreements.push(ruleAgreement(ours!, theirs!, router.experts, model.config.moe!.k).agreement);
     });
   }
   return {
     causal: causal.result(),
     training: same ? causal.result() : training.result(),
-    ...(agreements.length === 0 ? {} : { agreement: agreements.reduce((a, b) => a + b, 0) / agreements.length }),
+    ...(agreements.length === 0
+      ? {}
+      : { agreement: agreements.reduce((a, b) => a + b, 0) / agreements.length }),
   };
 }
 
@@ -84,8 +94,14 @@ class RuleTally {
     this.sums = names.map(() => ({ loss: 0, tokens: 0 }));
     const [router] = model.routers;
     const k = model.config.moe?.k;
-    this.monitor = router === undefined ? undefined
-      : new RoutingMonitor({ experts: router.experts, domains: names, ...(k === undefined ? {} : { expertsPerToken: k }) });
+    this.monitor =
+      router === undefined
+        ? undefined
+        : new RoutingMonitor({
+            experts: router.experts,
+            domains: names,
+            ...(k === undefined ? {} : { expertsPerToken: k }),
+          });
   }
 
   async add({ domain, tokens }: HeldOutBatch): Promise<Decision[]> {
@@ -102,7 +118,12 @@ class RuleTally {
       const decision = await fromRouting(routing as Routing);
       decisions.push(decision);
       this.monitor!.observe({
-        layer, sequenceLength: tokens.length, ...decision, mask, tokenIds: tokens.inputIds, documents: tokens.documents,
+        layer,
+        sequenceLength: tokens.length,
+        ...decision,
+        mask,
+        tokenIds: tokens.inputIds,
+        documents: tokens.documents,
         domains: new Int32Array(tokens.inputIds.length).fill(domain),
       });
     }
@@ -112,7 +133,10 @@ class RuleTally {
 
   result(): RuleEvaluation {
     const domains = this.sums.flatMap(({ loss, tokens }, i): DomainLoss[] =>
-      tokens === 0 ? [] : [{ domain: this.names[i]!, loss: loss / tokens, perplexity: Math.exp(loss / tokens), tokens }]);
+      tokens === 0
+        ? []
+        : [{ domain: this.names[i]!, loss: loss / tokens, perplexity: Math.exp(loss / tokens), tokens }],
+    );
     return {
       balance: this.balance,
       domains,
@@ -125,4 +149,3 @@ class RuleTally {
 function keepForMonitor({ indices, weights, probabilities, expertVectors }: Routing): Partial<Routing> {
   return { indices, weights, probabilities, ...(expertVectors === undefined ? {} : { expertVectors }) };
 }
-

@@ -1,6 +1,7 @@
 /** The words that each expert of one layer ends, by TF-IDF over experts. */
-import { ENGLISH_FUNCTION_WORDS, type fromRouting, joinTokens, KeywordAccumulator } from '@spectra/monitor';
+
 import type { Tokenizer } from '@spectra/data';
+import { ENGLISH_FUNCTION_WORDS, type fromRouting, joinTokens, KeywordAccumulator } from '@spectra/monitor';
 import type { HeldOutBatch } from './evaluate.ts';
 import { tokenTexts } from './sample.ts';
 
@@ -35,7 +36,11 @@ export class ExpertKeywords {
 
   /** Per expert its keywords, the most telling first. */
   list(): string[][] {
-    const found = this.words.keywords({ top: KEYWORDS, minimumCount: LEAST_COUNT, exclude: ENGLISH_FUNCTION_WORDS });
+    const found = this.words.keywords({
+      top: KEYWORDS,
+      minimumCount: LEAST_COUNT,
+      exclude: ENGLISH_FUNCTION_WORDS,
+    });
     return found.map(words => words.map(({ word }) => word).filter(word => word.length > 1));
   }
 }

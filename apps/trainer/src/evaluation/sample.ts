@@ -25,7 +25,11 @@ export interface Sample {
   readonly tokens: readonly SampleToken[];
 }
 
-export async function sampleContinuation(model: DecoderModel, tokenizer: Tokenizer, options: SampleOptions): Promise<Sample> {
+export async function sampleContinuation(
+  model: DecoderModel,
+  tokenizer: Tokenizer,
+  options: SampleOptions,
+): Promise<Sample> {
   const ids = tokenizer.encode(options.prompt);
   const { tokens: maxNewTokens, temperature, topP, seed } = options;
   const [row] = await generate(model, [ids], { maxNewTokens, temperature, topP, seed });

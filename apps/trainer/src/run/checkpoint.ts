@@ -2,7 +2,14 @@
 import { createHash } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Checkpoint, checkpointName, pruneCheckpoints, tensorSpec, toTensor, writeCheckpoint } from '@spectra/checkpoint/node';
+import {
+  type Checkpoint,
+  checkpointName,
+  pruneCheckpoints,
+  tensorSpec,
+  toTensor,
+  writeCheckpoint,
+} from '@spectra/checkpoint/node';
 import type { StreamCursor } from '@spectra/data';
 import { SpectraError } from '@spectra/tensor';
 import { loadModelTensors, modelTensorSpecs, toHfConfig } from '@spectra/transformer/node';
@@ -28,7 +35,11 @@ export interface TrainingState {
 }
 
 /** Writes `checkpoints/step-N` whole or not at all, then removes old ones. */
-export async function saveCheckpoint(trainer: Trainer, folder: RunFolder, trainSeconds: number): Promise<string> {
+export async function saveCheckpoint(
+  trainer: Trainer,
+  folder: RunFolder,
+  trainSeconds: number,
+): Promise<string> {
   const path = join(folder.checkpoints, checkpointName(trainer.step));
   const state: TrainingState = {
     format: FORMAT,
@@ -44,7 +55,10 @@ export async function saveCheckpoint(trainer: Trainer, folder: RunFolder, trainS
     await writer.tensors('model', modelTensorSpecs(trainer.model), { metadata: { format: 'pt' } });
     const moments = [...trainer.optimizer.state()];
     try {
-      await writer.tensors('optimizer', moments.map(([name, tensor]) => tensorSpec(name, tensor)));
+      await writer.tensors(
+        'optimizer',
+        moments.map(([name, tensor]) => tensorSpec(name, tensor)),
+      );
     } finally {
       tf.dispose(moments.map(([, tensor]) => tensor));
     }
@@ -57,7 +71,11 @@ export async function saveCheckpoint(trainer: Trainer, folder: RunFolder, trainS
 }
 
 /** Puts a fresh trainer of the same configuration where the checkpoint was. Its stream must be opened at the cursor. */
-export async function restoreCheckpoint(trainer: Trainer, checkpoint: Checkpoint, state: TrainingState): Promise<void> {
+export async function restoreCheckpoint(
+  trainer: Trainer,
+  checkpoint: Checkpoint,
+  state: TrainingState,
+): Promise<void> {
   const model = await checkpoint.tensors('model');
   try {
     await loadModelTensors(trainer.model, model);
@@ -81,16 +99,25 @@ export async function readTrainingState(checkpoint: Checkpoint): Promise<Trainin
   const state = (await checkpoint.json('state.json')) as TrainingState;
   if (state.format !== FORMAT) {
     throw new SpectraError('CHECKPOINT_MISMATCH', {
-      message: `its format is ${String(state.format)}, this version reads ${FORMAT}.`, where: checkpoint.folder,
+      message: `its format is ${String(state.format)}, this version reads ${FORMAT}.`,
+      where: checkpoint.folder,
     });
   }
   return state;
 }
 
 /** `CHECKPOINT_MISMATCH`, with the keys, unless the configuration gives the numbers that the checkpoint's would. */
-export async function checkSameConfig(config: TrainerConfig, checkpoint: Checkpoint, state: TrainingState): Promise<void> {
+export async function checkSameConfig(
+  config: TrainerConfig,
+  checkpoint: Checkpoint,
+  state: TrainingState,
+): Promise<void> {
   if (state.config_hash === configHash(config)) return;
-  const saved = parseConfig(new TextDecoder().decode(await checkpoint.bytes('config.yaml')), [], checkpoint.folder);
+  const saved = parseConfig(
+    new TextDecoder().decode(await checkpoint.bytes('config.yaml')),
+    [],
+    checkpoint.folder,
+  );
   throw new SpectraError('CHECKPOINT_MISMATCH', {
     message: `the checkpoint was made with another configuration: ${differences(decisive(saved), decisive(config)).join('; ')}.`,
     where: checkpoint.folder,
@@ -100,7 +127,9 @@ export async function checkSameConfig(config: TrainerConfig, checkpoint: Checkpo
 
 /** A hash of what decides the numbers. */
 export function configHash(config: TrainerConfig): string {
-  return createHash('sha256').update(JSON.stringify(decisive(config))).digest('hex');
+  return createHash('sha256')
+    .update(JSON.stringify(decisive(config)))
+    .digest('hex');
 }
 
 /** The keys that decide the numbers; the steps are among them, since the learning rate follows from their number. */
@@ -112,9 +141,11 @@ function decisive({ seed, model, data, optim, train }: TrainerConfig): object {
 /** Where two configurations differ: `model.hidden_size was 16, is 32`. */
 function differences(was: unknown, is: unknown, path = ''): string[] {
   if (JSON.stringify(was) === JSON.stringify(is)) return [];
-  if (!isSection(was) || !isSection(is)) return [`${path} was ${JSON.stringify(was) ?? 'unset'}, is ${JSON.stringify(is) ?? 'unset'}`];
-  return [...new Set([...Object.keys(was), ...Object.keys(is)])]
-    .flatMap(key => differences(was[key], is[key], path === '' ? key : `${path}.${key}`));
+  if (!isSection(was) || !isSection(is))
+    return [`${path} was ${JSON.stringify(was) ?? 'unset'}, is ${JSON.stringify(is) ?? 'unset'}`];
+  return [...new Set([...Object.keys(was), ...Object.keys(is)])].flatMap(key =>
+    differences(was[key], is[key], path === '' ? key : `${path}.${key}`),
+  );
 }
 
 function isSection(value: unknown): value is Record<string, unknown> {

@@ -15,7 +15,8 @@ export async function dryRun(config: TrainerConfig): Promise<void> {
   const weightSum = tokens!.weights.reduce((a, b) => a + b, 0);
   const job = { tokens: tokens!, step: 0, balance: config.train.balance, weightSum, share: 1 };
   let [seconds, loss] = [0, 0];
-  for (let i = 0; i < 2; i++) { // the first pass also compiles
+  for (let i = 0; i < 2; i++) {
+    // the first pass also compiles
     const began = performance.now();
     const { grads, result } = await runMicroBatch(model, job);
     tf.dispose([...grads.values()]);

@@ -1,6 +1,6 @@
 /** After training: samples, keywords, summary and report. */
 import { createRequire } from 'node:module';
-import { readJsonl, renderReport, renderTokens, formatTable, wantsColour } from '@spectra/monitor/node';
+import { formatTable, readJsonl, renderReport, renderTokens, wantsColour } from '@spectra/monitor/node';
 import type { TrainerConfig } from '../config/schema.ts';
 import { evaluate } from '../evaluation/evaluate.ts';
 import { ExpertKeywords } from '../evaluation/keywords.ts';
@@ -19,12 +19,24 @@ export interface FinishedRun {
 }
 
 /** Makes `summary.json` and `report.html`. */
-export async function finishRun(config: TrainerConfig, folder: RunFolder, outcome: RunOutcome): Promise<FinishedRun> {
+export async function finishRun(
+  config: TrainerConfig,
+  folder: RunFolder,
+  outcome: RunOutcome,
+): Promise<FinishedRun> {
   const { trainer, data } = outcome;
   const samples: Sample[] = [];
   const { prompts, tokens, temperature, top_p: topP } = config.sample;
   for (const [i, prompt] of prompts.entries()) {
-    samples.push(await sampleContinuation(trainer.model, data.tokenizer, { prompt, tokens, temperature, topP, seed: config.seed + i }));
+    samples.push(
+      await sampleContinuation(trainer.model, data.tokenizer, {
+        prompt,
+        tokens,
+        temperature,
+        topP,
+        seed: config.seed + i,
+      }),
+    );
   }
   const keywords = await keywordsOf(outcome);
   const summary = summarise({
@@ -47,35 +59,72 @@ export async function finishRun(config: TrainerConfig, folder: RunFolder, outcom
 }
 
 /** Writes summary and report; again with another summary once a baseline is known. */
-export function writeResults(config: TrainerConfig, folder: RunFolder, { summary, keywords, samples, outcome }: FinishedRun): void {
+export function writeResults(
+  config: TrainerConfig,
+  folder: RunFolder,
+  { summary, keywords, samples, outcome }: FinishedRun,
+): void {
   writeAtomically(folder.summary, `${JSON.stringify(summary, null, 2)}\n`);
-  const html = renderReport(reportData({
-    config, summary, outcome, keywords, samples, records: readJsonl(folder.metrics), versions: versions(), date: new Date().toISOString().slice(0, 16).replace('T', ' '),
-  }));
+  const html = renderReport(
+    reportData({
+      config,
+      summary,
+      outcome,
+      keywords,
+      samples,
+      records: readJsonl(folder.metrics),
+      versions: versions(),
+      date: new Date().toISOString().slice(0, 16).replace('T', ' '),
+    }),
+  );
   writeAtomically(folder.report, html);
 }
 
 export function printSummary({ summary, keywords, samples, outcome }: FinishedRun, folder: RunFolder): void {
   const { causal, training } = outcome.evaluation;
   const out = (text: string): void => console.log(text);
-  out(`\n${formatTable(['domain', 'held-out loss', 'perplexity', 'tokens'], causal.domains.map(d => [d.domain, d.loss, d.perplexity, d.tokens]))}`);
-  out(`\nheld-out loss ${summary.eval_loss.toFixed(4)} nats per token; the text's unigram entropy is ${summary.unigram_entropy.toFixed(4)}${summary.baseline_eval_loss === null ? '' : `; softmax top-2 with auxiliary loss reaches ${summary.baseline_eval_loss.toFixed(4)}`}`);
+  out(
+    `\n${formatTable(
+      ['domain', 'held-out loss', 'perplexity', 'tokens'],
+      causal.domains.map(d => [d.domain, d.loss, d.perplexity, d.tokens]),
+    )}`,
+  );
+  out(
+    `\nheld-out loss ${summary.eval_loss.toFixed(4)} nats per token; the text's unigram entropy is ${summary.unigram_entropy.toFixed(4)}${summary.baseline_eval_loss === null ? '' : `; softmax top-2 with auxiliary loss reaches ${summary.baseline_eval_loss.toFixed(4)}`}`,
+  );
   for (const rule of training.balance === 'potentials' ? [causal] : [causal, training]) {
     if (rule.routing === undefined) continue;
     out(`\n${rule.balance === 'potentials' ? 'causal decoding rule' : `training rule (${rule.balance})`}`);
-    out(formatTable(['layer', 'load CV', 'MaxVio', 'Gram orthogonality', 'routing entropy'],
-      rule.routing.layers.map(l => [l.layer, l.load.cv, l.load.maxViolation, l.gram?.orthogonality, l.routingEntropy])));
+    out(
+      formatTable(
+        ['layer', 'load CV', 'MaxVio', 'Gram orthogonality', 'routing entropy'],
+        rule.routing.layers.map(l => [
+          l.layer,
+          l.load.cv,
+          l.load.maxViolation,
+          l.gram?.orthogonality,
+          l.routingEntropy,
+        ]),
+      ),
+    );
   }
   if (keywords.length > 0) {
     out('\nkeywords of the experts in the last layer');
     keywords.forEach((words, expert) => out(`  ${expert}  ${words.join(' ') || '–'}`));
   }
   for (const sample of samples) {
-    out(`\n${renderTokens(sample.tokens.map(({ text, experts }) => ({ text, expert: experts[0] ?? -1 })), { legend: wantsColour() })}`);
+    out(
+      `\n${renderTokens(
+        sample.tokens.map(({ text, experts }) => ({ text, expert: experts[0] ?? -1 })),
+        { legend: wantsColour() },
+      )}`,
+    );
   }
   out('');
   for (const bound of summary.bounds) out(`${bound.met ? 'met   ' : 'missed'}  ${describeBound(bound)}`);
-  out(`\n${Math.round(summary.train_tokens_per_second)} tokens/s, ${formatDuration(summary.train_seconds)} of training, ${formatDuration(summary.seconds)} in all`);
+  out(
+    `\n${Math.round(summary.train_tokens_per_second)} tokens/s, ${formatDuration(summary.train_seconds)} of training, ${formatDuration(summary.seconds)} in all`,
+  );
   out(`report: ${folder.report}\nsummary: ${folder.summary}`);
 }
 

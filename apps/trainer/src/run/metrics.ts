@@ -19,7 +19,10 @@ export interface StepMetrics {
 export function stepMetrics(result: StepResult, epoch: number): StepMetrics {
   const layers = loadsOf(result).map(load => ({ load, cv: loadMetrics(load).cv }));
   const entropies = result.microBatches.flatMap(batch =>
-    batch.layers.flatMap(({ losses, load }) => (losses['entropy'] === undefined || load.length < 2 ? [] : [losses['entropy'] / Math.log(load.length)])));
+    batch.layers.flatMap(({ losses, load }) =>
+      losses['entropy'] === undefined || load.length < 2 ? [] : [losses['entropy'] / Math.log(load.length)],
+    ),
+  );
   return {
     loss: result.loss,
     router_loss: result.routerLoss,
@@ -27,7 +30,9 @@ export function stepMetrics(result: StepResult, epoch: number): StepMetrics {
     grad_norm: result.gradNorm,
     epoch,
     ...(layers.length === 0 ? {} : { load_cv: Math.max(...layers.map(layer => layer.cv)) }),
-    ...(entropies.length === 0 ? {} : { routing_entropy: entropies.reduce((a, b) => a + b, 0) / entropies.length }),
+    ...(entropies.length === 0
+      ? {}
+      : { routing_entropy: entropies.reduce((a, b) => a + b, 0) / entropies.length }),
     ...Object.fromEntries(layers.map(({ cv }, i) => [`layer_${i}/load_cv`, cv])),
   };
 }
@@ -36,7 +41,10 @@ export function stepMetrics(result: StepResult, epoch: number): StepMetrics {
 export function loadsOf(result: StepResult): number[][] {
   const [first] = result.microBatches;
   return (first?.layers ?? []).map((layer, i) =>
-    Array.from(layer.load, (_, e) => result.microBatches.reduce((sum, batch) => sum + batch.layers[i]!.load[e]!, 0)));
+    Array.from(layer.load, (_, e) =>
+      result.microBatches.reduce((sum, batch) => sum + batch.layers[i]!.load[e]!, 0),
+    ),
+  );
 }
 
 export function evaluationMetrics(evaluation: Evaluation): Record<string, number> {
@@ -54,13 +62,17 @@ export function evaluationMetrics(evaluation: Evaluation): Record<string, number
 
 function prefixed(prefix: string, report: RoutingReport | undefined): Record<string, number> {
   if (report === undefined) return {};
-  return Object.fromEntries(Object.entries(reportScalars(report)).map(([name, value]) => [prefix + name, value]));
+  return Object.fromEntries(
+    Object.entries(reportScalars(report)).map(([name, value]) => [prefix + name, value]),
+  );
 }
 
 /** Share of the slots that each expert served, by layer, for the plot of usage over training. */
 function causalShares(report: RoutingReport | undefined): Record<string, number> {
-  return Object.fromEntries((report?.layers ?? []).flatMap(({ layer, loadByExpert }) => {
-    const total = loadByExpert.reduce((a, b) => a + b, 0);
-    return loadByExpert.map((load, e) => [`layer_${layer}/causal_share_${e}`, load / total]);
-  }));
+  return Object.fromEntries(
+    (report?.layers ?? []).flatMap(({ layer, loadByExpert }) => {
+      const total = loadByExpert.reduce((a, b) => a + b, 0);
+      return loadByExpert.map((load, e) => [`layer_${layer}/causal_share_${e}`, load / total]);
+    }),
+  );
 }

@@ -23,8 +23,18 @@ export function reportData(input: ReportInput): RunReport {
   const { causal, training } = outcome.evaluation;
   const layer = outcome.trainer.model.routers.length - 1;
   const rules = [
-    ...(causal.routing === undefined ? [] : [{ name: 'causal rule (potentials)', note: 'what decoding does; a route depends on the past only', report: causal.routing }]),
-    ...(training.routing === undefined || training.balance === 'potentials' ? [] : [{ name: `training rule (${training.balance})`, report: training.routing }]),
+    ...(causal.routing === undefined
+      ? []
+      : [
+          {
+            name: 'causal rule (potentials)',
+            note: 'what decoding does; a route depends on the past only',
+            report: causal.routing,
+          },
+        ]),
+    ...(training.routing === undefined || training.balance === 'potentials'
+      ? []
+      : [{ name: `training rule (${training.balance})`, report: training.routing }]),
   ];
   const last = causal.routing?.layers.at(-1);
   return {
@@ -40,8 +50,15 @@ export function reportData(input: ReportInput): RunReport {
     load: [loadHistory(records, layer)].filter(history => history.steps.length > 0),
     entropy: [curve('mean over layers', records, 'routing_entropy')].filter(c => c.steps.length > 0),
     keywords: input.keywords.map((words, expert) => ({
-      layer, expert, words,
-      usage: last === undefined ? null : last.load.mean === 0 ? null : last.loadByExpert[expert]! / last.loadByExpert.reduce((a, b) => a + b, 0),
+      layer,
+      expert,
+      words,
+      usage:
+        last === undefined
+          ? null
+          : last.load.mean === 0
+            ? null
+            : last.loadByExpert[expert]! / last.loadByExpert.reduce((a, b) => a + b, 0),
       purity: last?.domains?.purity[expert] ?? null,
       topDomain: topDomain(last?.domains, expert),
     })),
@@ -49,11 +66,21 @@ export function reportData(input: ReportInput): RunReport {
       title: sample.prompt,
       tokens: sample.tokens.map(token => token.text),
       promptTokens: sample.tokens.filter(token => token.prompt).length,
-      layers: [{ layer, experts: sample.tokens.map(t => [...t.experts]), gates: sample.tokens.map(t => [...t.gates]) }],
+      layers: [
+        {
+          layer,
+          experts: sample.tokens.map(t => [...t.experts]),
+          gates: sample.tokens.map(t => [...t.gates]),
+        },
+      ],
     })),
     notes: summary.bounds.filter(bound => !bound.met).map(bound => `Missed: ${describeBound(bound)}.`),
     config,
-    environment: { backend: summary.backend, platform: `${process.platform} ${process.arch}`, threads: config.train.workers },
+    environment: {
+      backend: summary.backend,
+      platform: `${process.platform} ${process.arch}`,
+      threads: config.train.workers,
+    },
     versions: input.versions,
   };
 }
@@ -71,7 +98,11 @@ function cards(summary: Summary): NonNullable<RunReport['summary']> {
     status: met ? ('met' as const) : ('missed' as const),
     ...(name === 'eval_loss' ? { note: 'nats per token, against the unigram entropy' } : {}),
   }));
-  const plain = (name: string, value: number | null, note?: string) => ({ name, value, ...(note === undefined ? {} : { note }) });
+  const plain = (name: string, value: number | null, note?: string) => ({
+    name,
+    value,
+    ...(note === undefined ? {} : { note }),
+  });
   return [
     ...bounded,
     plain('rule agreement', summary.rule_agreement, 'shared experts of training and causal rule'),
@@ -85,7 +116,10 @@ function curve(name: string, records: readonly MetricRecord[], key: string): Cur
   return { name, steps: rows.map(row => row.step), values: rows.map(row => row[key] as number) };
 }
 
-function loadHistory(records: readonly MetricRecord[], layer: number): NonNullable<RunReport['load']>[number] {
+function loadHistory(
+  records: readonly MetricRecord[],
+  layer: number,
+): NonNullable<RunReport['load']>[number] {
   const prefix = `layer_${layer}/causal_share_`;
   const rows = records.filter(record => record[`${prefix}0`] !== undefined);
   const experts = Object.keys(rows[0] ?? {}).filter(key => key.startsWith(prefix)).length;
@@ -96,7 +130,10 @@ function loadHistory(records: readonly MetricRecord[], layer: number): NonNullab
   };
 }
 
-function topDomain(domains: { names: readonly string[]; affinity: readonly (readonly (number | null)[])[] } | null | undefined, expert: number): string | null {
+function topDomain(
+  domains: { names: readonly string[]; affinity: readonly (readonly (number | null)[])[] } | null | undefined,
+  expert: number,
+): string | null {
   const row = domains?.affinity[expert];
   if (row === undefined || domains === null || domains === undefined) return null;
   const best = row.reduce<number>((top, value, i) => ((value ?? 0) > (row[top] ?? 0) ? i : top), 0);

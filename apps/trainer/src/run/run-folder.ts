@@ -85,7 +85,9 @@ function writeError(path: string, cause: unknown): SpectraError {
   return new SpectraError(full ? 'DISK_FULL' : 'FILE_MISSING', {
     message: `cannot write: ${message}.`,
     where: path,
-    fix: full ? 'Free some space or write to another disk.' : 'Check that the path is a folder that you may write to.',
+    fix: full
+      ? 'Free some space or write to another disk.'
+      : 'Check that the path is a folder that you may write to.',
     cause,
   });
 }

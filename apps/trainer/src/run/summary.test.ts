@@ -3,19 +3,40 @@ import type { Evaluation, RuleEvaluation } from '../evaluation/evaluate.ts';
 import { type SummaryInput, summarise, withBaseline } from './summary.ts';
 
 const rule = (loss: number): RuleEvaluation => ({
-  balance: 'potentials', loss, domains: [{ domain: 'code', loss, perplexity: Math.exp(loss), tokens: 100 }],
+  balance: 'potentials',
+  loss,
+  domains: [{ domain: 'code', loss, perplexity: Math.exp(loss), tokens: 100 }],
 });
 const evaluation: Evaluation = { causal: rule(2), training: rule(1.9) };
 const input: SummaryInput = {
-  name: 'x', step: 10, stopped: undefined, seed: 0, parameters: 5, tokensSeen: 1000, evaluation, unigramEntropy: 3, trainSeconds: 4,
-  secondsTotal: 6, backend: 'wasm', bounds: { load_cv: 0.1, gram_orthogonality: 0.94 },
+  name: 'x',
+  step: 10,
+  stopped: undefined,
+  seed: 0,
+  parameters: 5,
+  tokensSeen: 1000,
+  evaluation,
+  unigramEntropy: 3,
+  trainSeconds: 4,
+  secondsTotal: 6,
+  backend: 'wasm',
+  bounds: { load_cv: 0.1, gram_orthogonality: 0.94 },
 };
 
 describe('summary', () => {
   it('of a dense model has no routing figures and one bound', () => {
     const summary = summarise(input);
-    expect(summary).toMatchObject({ eval_loss: 2, unigram_entropy: 3, load_cv: null, gram_orthogonality: null, train_tokens_per_second: 250, baseline_eval_loss: null });
-    expect(summary.bounds).toEqual([{ name: 'eval_loss', value: 2, bound: 3, direction: 'below', met: true }]);
+    expect(summary).toMatchObject({
+      eval_loss: 2,
+      unigram_entropy: 3,
+      load_cv: null,
+      gram_orthogonality: null,
+      train_tokens_per_second: 250,
+      baseline_eval_loss: null,
+    });
+    expect(summary.bounds).toEqual([
+      { name: 'eval_loss', value: 2, bound: 3, direction: 'below', met: true },
+    ]);
   });
 
   it('says that a bound is missed', () => {

@@ -70,11 +70,13 @@ export function summarise(input: SummaryInput): Summary {
   };
   const bounds = [
     bound('eval_loss', values.eval_loss, 'below', input.unigramEntropy),
-    ...(causal.routing === undefined ? [] : [
-      bound('load_cv', values.load_cv, 'below', input.bounds.load_cv),
-      bound('load_cv_causal', values.load_cv_causal, 'below', input.bounds.load_cv),
-      bound('gram_orthogonality', values.gram_orthogonality, 'above', input.bounds.gram_orthogonality),
-    ]),
+    ...(causal.routing === undefined
+      ? []
+      : [
+          bound('load_cv', values.load_cv, 'below', input.bounds.load_cv),
+          bound('load_cv_causal', values.load_cv_causal, 'below', input.bounds.load_cv),
+          bound('gram_orthogonality', values.gram_orthogonality, 'above', input.bounds.gram_orthogonality),
+        ]),
   ];
   return {
     name: input.name,

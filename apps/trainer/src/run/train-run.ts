@@ -8,7 +8,13 @@ import type { TrainerConfig } from '../config/schema.ts';
 import { openTrainingData, type TrainingData } from '../data/training-data.ts';
 import { type Evaluation, evaluate } from '../evaluation/evaluate.ts';
 import { type StepResult, Trainer } from '../training/trainer.ts';
-import { checkSameConfig, readTrainingState, restoreCheckpoint, saveCheckpoint, type TrainingState } from './checkpoint.ts';
+import {
+  checkSameConfig,
+  readTrainingState,
+  restoreCheckpoint,
+  saveCheckpoint,
+  type TrainingState,
+} from './checkpoint.ts';
 import type { Interrupt, StopSignal } from './interrupt.ts';
 import { evaluationMetrics, stepMetrics } from './metrics.ts';
 import { Progress } from './progress.ts';
@@ -43,7 +49,10 @@ export interface InterruptedRun {
  * Trains, logs, evaluates and checkpoints; the caller disposes the trainer. The run folder is touched only once
  * backend, data and model stand, so a mistake in the configuration leaves nothing behind.
  */
-export async function runTraining(config: TrainerConfig, options: RunOptions): Promise<RunOutcome | InterruptedRun> {
+export async function runTraining(
+  config: TrainerConfig,
+  options: RunOptions,
+): Promise<RunOutcome | InterruptedRun> {
   const began = performance.now();
   const { folder, interrupt, progress = new Progress() } = options;
   const backend = await setBackend(config.backend);
@@ -63,7 +72,15 @@ export async function runTraining(config: TrainerConfig, options: RunOptions): P
     if (stopped !== undefined && stopped !== 'max_seconds') return { trainer, signal: stopped };
     const evaluation = await loop.finalEvaluation();
     const secondsTotal = (performance.now() - began) / 1000;
-    return { trainer, data, backend, evaluation, trainSeconds: loop.trainSeconds, secondsTotal, ...(stopped === undefined ? {} : { stopped }) };
+    return {
+      trainer,
+      data,
+      backend,
+      evaluation,
+      trainSeconds: loop.trainSeconds,
+      secondsTotal,
+      ...(stopped === undefined ? {} : { stopped }),
+    };
   } catch (error) {
     await trainer.dispose();
     throw error;
@@ -72,7 +89,11 @@ export async function runTraining(config: TrainerConfig, options: RunOptions): P
   }
 }
 
-async function newestCheckpoint(config: TrainerConfig, folder: RunFolder, progress: Progress): Promise<{ checkpoint: Checkpoint; state: TrainingState }> {
+async function newestCheckpoint(
+  config: TrainerConfig,
+  folder: RunFolder,
+  progress: Progress,
+): Promise<{ checkpoint: Checkpoint; state: TrainingState }> {
   const { checkpoint, skipped } = await latestCheckpoint(folder.checkpoints);
   for (const { folder: path, problem } of skipped) progress.note(`passed over ${path}: ${problem?.message}`);
   const state = await readTrainingState(checkpoint);
@@ -84,7 +105,10 @@ async function newestCheckpoint(config: TrainerConfig, folder: RunFolder, progre
 /** Rows of later steps, left by a run that went on after its last checkpoint, are removed. */
 function openSinks(folder: RunFolder, step: number): MetricSink {
   const resume = step === 0 ? {} : { resumeAfter: step };
-  return teeSink([new JsonlSink(folder.metrics, resume), new TensorBoardSink(dirname(folder.metrics), resume)]);
+  return teeSink([
+    new JsonlSink(folder.metrics, resume),
+    new TensorBoardSink(dirname(folder.metrics), resume),
+  ]);
 }
 
 interface LoopParts {
@@ -111,7 +135,10 @@ class Loop {
 
   /** Steps until the end, a signal or the time limit; the last state is saved in each case. */
   async run(interrupt: Interrupt): Promise<StopSignal | 'max_seconds' | undefined> {
-    const { trainer, config: { train } } = this.parts;
+    const {
+      trainer,
+      config: { train },
+    } = this.parts;
     while (trainer.step < train.steps) {
       const started = performance.now();
       const result = await trainer.trainStep();
@@ -124,7 +151,8 @@ class Loop {
       if (train.eval_every > 0 && step % train.eval_every === 0) await this.evaluate();
       const late = train.max_seconds !== undefined && this.trainSeconds >= train.max_seconds;
       const stopped = interrupt.requested ?? (late ? ('max_seconds' as const) : undefined);
-      if (stopped !== undefined || (train.checkpoint_every > 0 && step % train.checkpoint_every === 0)) await this.save();
+      if (stopped !== undefined || (train.checkpoint_every > 0 && step % train.checkpoint_every === 0))
+        await this.save();
       if (stopped !== undefined) return stopped;
     }
     await this.save();
@@ -135,30 +163,49 @@ class Loop {
   async finalEvaluation(): Promise<Evaluation> {
     const { trainer, folder } = this.parts;
     if (this.evaluated?.step === trainer.step) return this.evaluated.evaluation;
-    const logged = readJsonl(folder.metrics).some(row => row.step === trainer.step && row['eval_loss'] !== undefined);
+    const logged = readJsonl(folder.metrics).some(
+      row => row.step === trainer.step && row['eval_loss'] !== undefined,
+    );
     return this.evaluate(!logged);
   }
 
   private async evaluate(log = true): Promise<Evaluation> {
     const { trainer, data, config, sink, progress } = this.parts;
     const { step } = trainer;
-    const evaluation = await evaluate(trainer.model, data.heldOut, { domains: data.domains, trainingBalance: config.train.balance });
+    const evaluation = await evaluate(trainer.model, data.heldOut, {
+      domains: data.domains,
+      trainingBalance: config.train.balance,
+    });
     if (log) sink.write({ step, ...evaluationMetrics(evaluation) });
     this.evaluated = { step, evaluation };
     const routing = evaluation.causal.routing?.overall;
-    const tail = routing === undefined ? '' : `, causal load CV ${routing.cv.toFixed(3)}, Gram ${routing.gramOrthogonality?.toFixed(3) ?? '-'}`;
+    const tail =
+      routing === undefined
+        ? ''
+        : `, causal load CV ${routing.cv.toFixed(3)}, Gram ${routing.gramOrthogonality?.toFixed(3) ?? '-'}`;
     progress.note(`step ${step}: held-out loss ${evaluation.causal.loss.toFixed(4)} nats per token${tail}`);
     return evaluation;
   }
 
   private log(result: StepResult, seconds: number): void {
-    const { config: { train }, data, sink, progress } = this.parts;
+    const {
+      config: { train },
+      data,
+      sink,
+      progress,
+    } = this.parts;
     const metrics = stepMetrics(result, data.epoch());
     if (result.step % train.log_every === 0 || result.step === train.steps) {
-      sink.write({ step: result.step, ...metrics, train_tokens_per_second: result.tokens / seconds, seconds: this.trainSeconds });
+      sink.write({
+        step: result.step,
+        ...metrics,
+        train_tokens_per_second: result.tokens / seconds,
+        seconds: this.trainSeconds,
+      });
     }
     const perStep = this.trainSeconds / result.step;
-    const budget = train.max_seconds === undefined ? Number.POSITIVE_INFINITY : train.max_seconds - this.trainSeconds;
+    const budget =
+      train.max_seconds === undefined ? Number.POSITIVE_INFINITY : train.max_seconds - this.trainSeconds;
     const { load_cv: loadCv, routing_entropy: routingEntropy } = metrics;
     progress.update({
       step: result.step,

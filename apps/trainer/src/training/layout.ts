@@ -27,7 +27,8 @@ export function layoutOf(parameters: readonly Parameter[]): Layout {
 
 /** Copies the parameters' values into `target`. */
 export async function exportParameters(layout: Layout, target: Float32Array): Promise<void> {
-  for (const { parameter, offset } of layout.entries) target.set(await parameter.variable.data<'float32'>(), offset);
+  for (const { parameter, offset } of layout.entries)
+    target.set(await parameter.variable.data<'float32'>(), offset);
 }
 
 /** Overwrites the parameters with the values of `source`. */
@@ -40,7 +41,11 @@ export function importParameters(layout: Layout, source: Float32Array): void {
 }
 
 /** Writes gradients into `target`; a parameter without one gets zeros. */
-export async function exportGradients(layout: Layout, grads: ReadonlyMap<string, Tensor>, target: Float32Array): Promise<void> {
+export async function exportGradients(
+  layout: Layout,
+  grads: ReadonlyMap<string, Tensor>,
+  target: Float32Array,
+): Promise<void> {
   for (const { parameter, offset, size } of layout.entries) {
     const grad = grads.get(parameter.name);
     if (grad === undefined) target.fill(0, offset, offset + size);

@@ -1,7 +1,7 @@
 /** One micro-batch: forward, backward, and everything the optimizer step needs to know of it. */
 import type { Balance, HostStatistics, Routing } from '@spectra/routing';
 import { readTensors, valueAndGrads } from '@spectra/tensor';
-import { type DecoderModel, languageModelLoss, type LossOutput } from '@spectra/transformer';
+import { type DecoderModel, type LossOutput, languageModelLoss } from '@spectra/transformer';
 import type { Scalar, Tensor } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 
@@ -56,7 +56,9 @@ export async function runMicroBatch(
   let layers = 0;
   const { grads, value } = valueAndGrads(() => {
     const { tokenLosses, routerLoss, routings } = lossOf(model, job.tokens, {
-      balance: job.balance, training: true, step: job.step,
+      balance: job.balance,
+      training: true,
+      step: job.step,
     });
     const task = tokenLosses.sum().div(job.weightSum);
     const router = routerLoss.mul(job.share);
@@ -66,7 +68,8 @@ export async function runMicroBatch(
     routings.forEach((routing, layer) => {
       keep(`${layer}/load`, routing.load);
       for (const [name, loss] of Object.entries(routing.losses)) keep(`${layer}/loss/${name}`, loss);
-      for (const [name, tensor] of Object.entries(routing.statistics)) keep(`${layer}/statistics/${name}`, tensor);
+      for (const [name, tensor] of Object.entries(routing.statistics))
+        keep(`${layer}/statistics/${name}`, tensor);
     });
     return task.add(router) as Scalar;
   }, model.parameters());
@@ -96,7 +99,11 @@ export function lossOf(
     inputIds: tf.tensor2d(tokens.inputIds, shape, 'int32'),
     targets: tf.tensor2d(tokens.targets, shape, 'int32'),
     weights: tf.tensor2d(tokens.weights, shape),
-    documents: tf.tensor2d(tokens.documents.map(d => Math.max(d, 0)), shape, 'int32'),
+    documents: tf.tensor2d(
+      tokens.documents.map(d => Math.max(d, 0)),
+      shape,
+      'int32',
+    ),
     ...(padded ? { mask: tf.tensor2d(maskOf(tokens), shape) } : {}),
     ...options,
   });
@@ -111,12 +118,17 @@ type Host = Awaited<ReturnType<typeof readTensors>>;
 
 function layerResult(host: Host, shapes: Record<string, number[]>, layer: number): LayerResult {
   const under = (folder: string): [string, string][] =>
-    Object.keys(host).filter(key => key.startsWith(`${layer}/${folder}/`)).map(key => [key, key.slice(`${layer}/${folder}/`.length)]);
+    Object.keys(host)
+      .filter(key => key.startsWith(`${layer}/${folder}/`))
+      .map(key => [key, key.slice(`${layer}/${folder}/`.length)]);
   return {
     load: host[`${layer}/load`] as Int32Array,
     losses: Object.fromEntries(under('loss').map(([key, name]) => [name, host[key]![0]!])),
     statistics: Object.fromEntries(
-      under('statistics').map(([key, name]) => [name, { shape: shapes[key]!, data: host[key] as Float32Array | Int32Array }]),
+      under('statistics').map(([key, name]) => [
+        name,
+        { shape: shapes[key]!, data: host[key] as Float32Array | Int32Array },
+      ]),
     ),
   };
 }

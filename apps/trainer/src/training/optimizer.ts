@@ -10,10 +10,20 @@ export function scheduleOf(optim: Optim, steps: number): Schedule {
     case 'constant':
       return { kind: 'constant', peak: lr, warmupSteps: schedule.warmup_steps };
     case 'cosine':
-      return { kind: 'cosine', peak: lr, warmupSteps: schedule.warmup_steps, steps, finalRatio: schedule.final_ratio };
+      return {
+        kind: 'cosine',
+        peak: lr,
+        warmupSteps: schedule.warmup_steps,
+        steps,
+        finalRatio: schedule.final_ratio,
+      };
     case 'wsd':
       return {
-        kind: 'wsd', peak: lr, warmupSteps: schedule.warmup_steps, steps, decaySteps: Math.round(steps * schedule.decay_ratio),
+        kind: 'wsd',
+        peak: lr,
+        warmupSteps: schedule.warmup_steps,
+        steps,
+        decaySteps: Math.round(steps * schedule.decay_ratio),
         finalRatio: schedule.final_ratio,
       };
   }

@@ -5,13 +5,14 @@
  * Micro-batch i goes to thread i mod n (thread 0 is this one). Gradients are added in the order of the micro-batches
  * whatever thread made them, so the number of threads does not change the result.
  */
+
+import type { TrainStream } from '@spectra/data';
 import type { RouterState } from '@spectra/routing';
 import { AdamW, clipByGlobalNorm, GradientAccumulator, learningRate, SpectraError } from '@spectra/tensor';
 import type { DecoderModel } from '@spectra/transformer';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import type { TrainerConfig } from '../config/schema.ts';
-import type { TrainStream } from '@spectra/data';
 import { buildModel } from './build-model.ts';
 import { exportParameters, importGradients, type Layout, layoutOf } from './layout.ts';
 import { type MicroBatchJob, type MicroBatchResult, runMicroBatch } from './micro-batch.ts';
@@ -45,14 +46,24 @@ export class Trainer {
   private readonly layout: Layout;
   private readonly pool: WorkerPool | undefined;
 
-  private constructor(config: TrainerConfig, model: DecoderModel, stream: TrainStream, pool: WorkerPool | undefined) {
+  private constructor(
+    config: TrainerConfig,
+    model: DecoderModel,
+    stream: TrainStream,
+    pool: WorkerPool | undefined,
+  ) {
     this.config = config;
     this.model = model;
     this.stream = stream;
     this.pool = pool;
     this.layout = layoutOf(model.parameters());
     const { betas, eps, weight_decay: weightDecay } = config.optim;
-    this.optimizer = new AdamW(model.parameters(), { betas, epsilon: eps, weightDecay, groups: optimizerGroups(config.optim) });
+    this.optimizer = new AdamW(model.parameters(), {
+      betas,
+      epsilon: eps,
+      weightDecay,
+      groups: optimizerGroups(config.optim),
+    });
   }
 
   /** Builds a fresh trainer at step 0 on the current backend; `restore` of the checkpoint module moves it on. */
@@ -79,7 +90,11 @@ export class Trainer {
     const batches = await this.stream.take(train.micro_batches);
     const weightSum = batches.reduce((sum, batch) => sum + batch.weights.reduce((a, b) => a + b, 0), 0);
     const jobs = batches.map(tokens => ({
-      tokens, step: this.step, balance: train.balance, weightSum, share: 1 / batches.length,
+      tokens,
+      step: this.step,
+      balance: train.balance,
+      weightSum,
+      share: 1 / batches.length,
     }));
     const { results, grads } = await this.gradients(jobs);
     const loss = results.reduce((sum, result) => sum + result.taskLoss, 0);
@@ -95,13 +110,18 @@ export class Trainer {
     const lr = learningRate(scheduleOf(optim, train.steps), this.step);
     try {
       // first the routers: they refuse a cost that is not finite, which a GPU reports only now
-      this.model.routers.forEach((router, i) => router.commit(results.map(result => result.layers[i]!.statistics)));
+      this.model.routers.forEach((router, i) =>
+        router.commit(results.map(result => result.layers[i]!.statistics)),
+      );
       this.optimizer.step(grads, lr, scale);
     } finally {
       tf.dispose([...grads.values()]);
     }
     this.step++;
-    const tokens = batches.reduce((sum, batch) => sum + batch.documents.reduce((n, d) => n + (d >= 0 ? 1 : 0), 0), 0);
+    const tokens = batches.reduce(
+      (sum, batch) => sum + batch.documents.reduce((n, d) => n + (d >= 0 ? 1 : 0), 0),
+      0,
+    );
     this.tokensSeen += tokens;
     return {
       step: this.step,
@@ -121,7 +141,9 @@ export class Trainer {
   }
 
   /** Sums of the micro-batches' gradients by parameter name, added in the order of the micro-batches. */
-  private async gradients(jobs: readonly MicroBatchJob[]): Promise<{ results: MicroBatchResult[]; grads: Map<string, Tensor> }> {
+  private async gradients(
+    jobs: readonly MicroBatchJob[],
+  ): Promise<{ results: MicroBatchResult[]; grads: Map<string, Tensor> }> {
     const threads = Math.min(this.config.train.workers, jobs.length);
     const remote = await this.startRemote(jobs, threads);
     const sum = new GradientAccumulator();
@@ -151,13 +173,18 @@ export class Trainer {
     }
   }
 
-  private async startRemote(jobs: readonly MicroBatchJob[], threads: number): Promise<Map<number, Promise<MicroBatchResult>>> {
+  private async startRemote(
+    jobs: readonly MicroBatchJob[],
+    threads: number,
+  ): Promise<Map<number, Promise<MicroBatchResult>>> {
     const pending = new Map<number, Promise<MicroBatchResult>>();
     if (this.pool === undefined) return pending;
     await exportParameters(this.layout, this.pool.parameters);
     const routerStates: RouterState[] = this.model.routers.map(router => router.state());
     for (let thread = 1; thread < threads; thread++) {
-      const own = jobs.map((job, index) => ({ index, job })).filter(({ index }) => index % threads === thread);
+      const own = jobs
+        .map((job, index) => ({ index, job }))
+        .filter(({ index }) => index % threads === thread);
       const promises = this.pool.run(thread - 1, { jobs: own, routerStates });
       own.forEach(({ index }, i) => {
         promises[i]!.catch(() => undefined); // reported where it is awaited

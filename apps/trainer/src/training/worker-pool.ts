@@ -32,7 +32,10 @@ export class WorkerPool {
   private readonly gradients: Float32Array;
   private readonly total: number;
   private readonly threads: readonly Worker[];
-  private readonly waiting = new Map<number, { resolve: (result: MicroBatchResult) => void; reject: (error: Error) => void }>();
+  private readonly waiting = new Map<
+    number,
+    { resolve: (result: MicroBatchResult) => void; reject: (error: Error) => void }
+  >();
   private failure: Error | undefined;
   private stopping = false;
 
@@ -44,7 +47,13 @@ export class WorkerPool {
   }
 
   /** Starts `count` threads and waits until each has built its model. `slots` is the number of micro-batches. */
-  static async start(count: number, slots: number, total: number, config: TrainerConfig, backend: string): Promise<WorkerPool> {
+  static async start(
+    count: number,
+    slots: number,
+    total: number,
+    config: TrainerConfig,
+    backend: string,
+  ): Promise<WorkerPool> {
     const setup: WorkerSetup = {
       config,
       backend,
@@ -62,7 +71,8 @@ export class WorkerPool {
   run(thread: number, request: WorkerRequest): Promise<MicroBatchResult>[] {
     if (this.failure !== undefined) return request.jobs.map(() => Promise.reject(this.failure));
     const results = request.jobs.map(
-      ({ index }) => new Promise<MicroBatchResult>((resolve, reject) => this.waiting.set(index, { resolve, reject })),
+      ({ index }) =>
+        new Promise<MicroBatchResult>((resolve, reject) => this.waiting.set(index, { resolve, reject })),
     );
     this.threads[thread]!.postMessage(request);
     return results;
@@ -81,7 +91,11 @@ export class WorkerPool {
   private attach(thread: Worker): Promise<void> {
     return new Promise((ready, refuse) => {
       const fail = (message: string, cause?: unknown): void => {
-        this.failure ??= new SpectraError('WORKER_FAILED', { message, where: `thread ${thread.threadId}`, cause });
+        this.failure ??= new SpectraError('WORKER_FAILED', {
+          message,
+          where: `thread ${thread.threadId}`,
+          cause,
+        });
         refuse(this.failure);
         for (const { reject } of this.waiting.values()) reject(this.failure);
         this.waiting.clear();

@@ -19,7 +19,9 @@ try {
 
   let queue = Promise.resolve();
   parentPort!.on('message', (request: WorkerRequest) => {
-    queue = queue.then(() => serve(request)).catch((error: unknown) => reply({ kind: 'failed', message: String(error) }));
+    queue = queue
+      .then(() => serve(request))
+      .catch((error: unknown) => reply({ kind: 'failed', message: String(error) }));
   });
 
   const serve = async ({ jobs, routerStates }: WorkerRequest): Promise<void> => {
@@ -27,7 +29,11 @@ try {
     model.routers.forEach((router, i) => router.loadState(routerStates[i]!));
     for (const { index, job } of jobs) {
       const { grads, result } = await runMicroBatch(model, job);
-      await exportGradients(layout, grads, gradients.subarray(index * setup.total, (index + 1) * setup.total));
+      await exportGradients(
+        layout,
+        grads,
+        gradients.subarray(index * setup.total, (index + 1) * setup.total),
+      );
       tf.dispose([...grads.values()]);
       reply({ kind: 'done', index, result });
     }

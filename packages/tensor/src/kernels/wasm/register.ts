@@ -4,18 +4,15 @@ import {
   BatchMatMul,
   Cast,
   GatherV2,
-  Identity,
   Max,
   Mean,
   Select,
   Slice,
   Softmax,
   Sum,
-  type TensorInfo,
   Tile,
   Transpose,
 } from '@tensorflow/tfjs-core';
-import { alias } from './alias.ts';
 import { BINARY_KERNELS, binary, cast, select } from './binary.ts';
 import { gather, slice, tile } from './copy.ts';
 import { batchMatMul, fusedMatMul } from './matmul.ts';
@@ -37,8 +34,6 @@ const REPLACEMENTS: Readonly<Record<string, Replacement>> = {
   [Slice]: slice,
   [Tile]: tile,
   [GatherV2]: gather,
-  // tensors are immutable: the stock kernel's copy buys nothing
-  [Identity]: (call, { inputs }) => alias(call, inputs.x as TensorInfo, (inputs.x as TensorInfo).shape),
   ...Object.fromEntries(BINARY_KERNELS.map(name => [name, binary(name)])),
   ...Object.fromEntries(UNARY_KERNELS.map(name => [name, unary(name)])),
 };
