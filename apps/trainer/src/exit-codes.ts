@@ -27,6 +27,6 @@ export function exitCodeOf(error: unknown): number {
 export function formatError(error: unknown): string {
   if (!(error instanceof SpectraError))
     return error instanceof Error ? (error.stack ?? error.message) : String(error);
-  const stack = process.env['SPECTRA_DEBUG'] === undefined ? '' : `\n${error.stack}`;
+  const stack = process.env.SPECTRA_DEBUG === undefined ? '' : `\n${error.stack}`;
   return `error ${error.code}: ${error.message}${stack}`;
 }

@@ -62,11 +62,11 @@ function reference(
     indices[t]!.forEach((e, j) => {
       if (e < 0) return;
       const pre = Array.from({ length: rows }, (_, r) =>
-        token.reduce((sum, v, h) => sum + v * host['up']![(e * rows + r) * H + h]!, 0),
+        token.reduce((sum, v, h) => sum + v * host.up![(e * rows + r) * H + h]!, 0),
       );
       const act = Array.from({ length: I }, (_, i) => activations[activation](pre[i]!, pre[I + i] ?? 0));
       for (let h = 0; h < H; h++) {
-        const out = act.reduce((sum, a, i) => sum + a * host['down']![(e * H + h) * I + i]!, 0);
+        const out = act.reduce((sum, a, i) => sum + a * host.down![(e * H + h) * I + i]!, 0);
         y[h]! += layer.scale * weights[t]![j]! * out;
       }
     });

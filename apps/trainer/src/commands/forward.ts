@@ -85,7 +85,7 @@ export async function forwardCommand(path: string, options: ForwardOptions): Pro
   });
   if (options.generate !== undefined && input.prompt_ids !== undefined) {
     const rows = await generate(model, input.prompt_ids, { maxNewTokens: options.generate, temperature: 0 });
-    tensors['generated'] = tf.tensor2d(
+    tensors.generated = tf.tensor2d(
       rows.map(row => [...row.tokens]),
       undefined,
       'int32',

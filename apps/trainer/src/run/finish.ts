@@ -110,7 +110,7 @@ export function printSummary({ summary, keywords, samples, outcome }: FinishedRu
   }
   if (keywords.length > 0) {
     out('\nkeywords of the experts in the last layer');
-    keywords.forEach((words, expert) => out(`  ${expert}  ${words.join(' ') || '–'}`));
+    for (const [expert, words] of keywords.entries()) out(`  ${expert}  ${words.join(' ') || '–'}`);
   }
   for (const sample of samples) {
     out(

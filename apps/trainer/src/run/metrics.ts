@@ -20,7 +20,7 @@ export function stepMetrics(result: StepResult, epoch: number): StepMetrics {
   const layers = loadsOf(result).map(load => ({ load, cv: loadMetrics(load).cv }));
   const entropies = result.microBatches.flatMap(batch =>
     batch.layers.flatMap(({ losses, load }) =>
-      losses['entropy'] === undefined || load.length < 2 ? [] : [losses['entropy'] / Math.log(load.length)],
+      losses.entropy === undefined || load.length < 2 ? [] : [losses.entropy / Math.log(load.length)],
     ),
   );
   return {

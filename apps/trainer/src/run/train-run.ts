@@ -164,7 +164,7 @@ class Loop {
     const { trainer, folder } = this.parts;
     if (this.evaluated?.step === trainer.step) return this.evaluated.evaluation;
     const logged = readJsonl(folder.metrics).some(
-      row => row.step === trainer.step && row['eval_loss'] !== undefined,
+      row => row.step === trainer.step && row.eval_loss !== undefined,
     );
     return this.evaluate(!logged);
   }

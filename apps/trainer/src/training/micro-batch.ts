@@ -1,5 +1,5 @@
 /** One micro-batch: forward, backward, and everything the optimizer step needs to know of it. */
-import type { Balance, HostStatistics, Routing } from '@spectra/routing';
+import type { Balance, HostStatistics } from '@spectra/routing';
 import { readTensors, valueAndGrads } from '@spectra/tensor';
 import { type DecoderModel, type LossOutput, languageModelLoss } from '@spectra/transformer';
 import type { Scalar, Tensor } from '@tensorflow/tfjs-core';
@@ -80,8 +80,8 @@ export async function runMicroBatch(
   return {
     grads,
     result: {
-      taskLoss: host['task']![0]!,
-      routerLoss: host['router']![0]!,
+      taskLoss: host.task![0]!,
+      routerLoss: host.router![0]!,
       layers: Array.from({ length: layers }, (_, layer) => layerResult(host, shapes, layer)),
     },
   };

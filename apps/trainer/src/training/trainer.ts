@@ -110,9 +110,9 @@ export class Trainer {
     const lr = learningRate(scheduleOf(optim, train.steps), this.step);
     try {
       // first the routers: they refuse a cost that is not finite, which a GPU reports only now
-      this.model.routers.forEach((router, i) =>
-        router.commit(results.map(result => result.layers[i]!.statistics)),
-      );
+      for (const [i, router] of this.model.routers.entries()) {
+        router.commit(results.map(result => result.layers[i]!.statistics));
+      }
       this.optimizer.step(grads, lr, scale);
     } finally {
       tf.dispose([...grads.values()]);

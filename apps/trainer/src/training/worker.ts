@@ -26,7 +26,7 @@ try {
 
   const serve = async ({ jobs, routerStates }: WorkerRequest): Promise<void> => {
     importParameters(layout, parameters);
-    model.routers.forEach((router, i) => router.loadState(routerStates[i]!));
+    for (const [i, router] of model.routers.entries()) router.loadState(routerStates[i]!);
     for (const { index, job } of jobs) {
       const { grads, result } = await runMicroBatch(model, job);
       await exportGradients(
