@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { chromium } from 'playwright-core';
-import { node, root, run } from '../lanes/process.mjs';
+import { root, run } from '../lanes/process.mjs';
 import { serve } from './server.mjs';
 
 let server;
@@ -30,7 +30,9 @@ before(async () => {
     writeFileSync(file, readFileSync('${join(root, 'tools/browser/train-layer.js')}'));
     const { trainLayer } = await import(file.href); rmSync(file);
     console.log('LOSSES' + JSON.stringify(await trainLayer('wasm')));`;
-  const { code, output } = await run(node, ['--input-type=module', '-e', script], { capture: true });
+  const { code, output } = await run(process.execPath, ['--input-type=module', '-e', script], {
+    capture: true,
+  });
   assert.equal(code, 0, output);
   expected = JSON.parse(/LOSSES(.*)/.exec(output)[1]);
 });

@@ -1,6 +1,6 @@
 // Which backends this machine can test, by asking the code itself in a process each.
 import { existsSync } from 'node:fs';
-import { node, run } from './process.mjs';
+import { run } from './process.mjs';
 
 const SWIFTSHADER = '/usr/lib/chromium/vk_swiftshader_icd.json';
 
@@ -19,7 +19,7 @@ export async function findBackends() {
     const script = `import { setBackend } from '@spectra/tensor';
       try { await setBackend('${name}'); process.exit(0); } catch (e) { console.log(e.message); process.exit(1); }`;
     const { code, output } = await run(
-      node,
+      process.execPath,
       ['--conditions=@spectra/source', '--input-type=module', '-e', script],
       { capture: true, env, cwd: new URL('../testing', import.meta.url).pathname, timeout: 60_000 },
     );

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildAll } from './build.mjs';
-import { node, run } from './process.mjs';
+import { run } from './process.mjs';
 
 const KEYS = [
   'eval_loss',
@@ -22,7 +22,7 @@ if (built !== 0) process.exit(built);
 const folder = mkdtempSync(join(tmpdir(), 'spectra-demo-'));
 try {
   const { code, output } = await run(
-    node,
+    process.execPath,
     ['apps/trainer/dist/cli.js', 'demo', '--steps', '6', '--compare', '--runs-dir', folder],
     { capture: true },
   );

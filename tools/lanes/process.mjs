@@ -7,13 +7,12 @@ import { fileURLToPath } from 'node:url';
 export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 export const bin = join(root, 'node_modules', '.bin');
 
+// the program itself: the script in .bin would keep signals from it
 const pinnedNode = join(bin, 'node');
 
-/** The pinned Node where it is installed, else the one that runs this. */
-export const node = existsSync(pinnedNode) ? pinnedNode : process.execPath;
-
-/** `node ARGS`; resolves to the exit code. */
-export const runNode = (args, options) => run(node, args, options);
+/** `node ARGS` with the pinned Node as soon as it is installed; resolves to the exit code. */
+export const runNode = (args, options) =>
+  run(existsSync(pinnedNode) ? pinnedNode : process.execPath, args, options);
 
 /**
  * Runs a program in the workspace with node_modules/.bin first on the PATH. `capture` also returns what it printed.

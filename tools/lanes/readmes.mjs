@@ -1,7 +1,7 @@
 // Runs the TypeScript examples of every README and page of docs in plain Node on the built packages.
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
-import { node, root, run } from './process.mjs';
+import { root, run } from './process.mjs';
 
 const pages = () =>
   [
@@ -27,7 +27,7 @@ export async function runReadmes() {
       const file = join(folder, `${basename(page, '.md')}-${index}.mts`);
       writeFileSync(file, code);
       const { code: status, output } = await run(
-        node,
+        process.execPath,
         ['--disable-warning=ExperimentalWarning', '--experimental-strip-types', relative(home, file)],
         { cwd: home, capture: true, timeout: 120_000 },
       );
