@@ -1,10 +1,10 @@
 /** Kernels that replace a stock one: the peer is the stock kernel itself, called on the same tensors. */
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import * as tf from '@tensorflow/tfjs-core';
-import { stockKernel } from '../src/kernels/wasm/stock.ts';
-import type { KernelCase } from './kernels.ts';
+import { stockKernel } from '../packages/tensor/src/kernels/wasm/stock.ts';
+import type { BenchCase } from './harness.ts';
 
-export function stockCases(backend: BackendWasm, quick: boolean): KernelCase[] {
+export function stockCases(backend: BackendWasm, quick: boolean): BenchCase[] {
   /** Ours through the registry, theirs directly: both without the engine around them. */
   const compare = (
     name: string,
@@ -12,7 +12,7 @@ export function stockCases(backend: BackendWasm, quick: boolean): KernelCase[] {
     inputs: Record<string, tf.Tensor>,
     attrs: tf.NamedAttrMap = {},
     flops?: number,
-  ): KernelCase => {
+  ): BenchCase => {
     const ours = tf.getKernel(kernelName, 'wasm').kernelFunc;
     const stock = stockKernel(kernelName);
     if (stock === undefined) throw new Error(`${kernelName} replaces nothing.`);
@@ -39,7 +39,7 @@ export function stockCases(backend: BackendWasm, quick: boolean): KernelCase[] {
   const mask = tf.greater(x, 1);
   const row = tf.randomUniform([1, 512]);
 
-  const product = (m: number, k: number, n: number, ta: boolean, tb: boolean): KernelCase => {
+  const product = (m: number, k: number, n: number, ta: boolean, tb: boolean): BenchCase => {
     const a = tf.randomUniform(ta ? [k, m] : [m, k], -1, 1);
     const b = tf.randomUniform(tb ? [n, k] : [k, n], -1, 1);
     const name = `matmul ${m}x${k}x${n} ${ta ? 'T' : 'N'}${tb ? 'T' : 'N'}`;

@@ -10,7 +10,7 @@ import {
   swiglu,
 } from '@spectra/tensor';
 import * as tf from '@tensorflow/tfjs-core';
-import type { KernelCase } from './kernels.ts';
+import type { BenchCase } from './harness.ts';
 
 type Function1 = (x: tf.Tensor) => tf.Tensor;
 
@@ -19,11 +19,11 @@ function both(f: Function1, x: tf.Tensor): () => tf.TensorContainer {
   return () => tf.valueAndGrad((z: tf.Tensor) => tf.sum(f(z)))(x);
 }
 
-export function fusedCases(quick: boolean): KernelCase[] {
+export function fusedCases(quick: boolean): BenchCase[] {
   const [batch, length, heads, width] = [quick ? 1 : 8, 256, 4, 32];
   const tokens = batch * length;
   const peer = 'composed, our kernels';
-  const pair = (name: string, ours: Function1, theirs: Function1, x: tf.Tensor): KernelCase => ({
+  const pair = (name: string, ours: Function1, theirs: Function1, x: tf.Tensor): BenchCase => ({
     name: `${name}, forward and backward`,
     ours: both(ours, x),
     peer,
