@@ -8,7 +8,7 @@ export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 export const bin = join(root, 'node_modules', '.bin');
 
 // the program itself: the script in .bin would keep signals from it
-const pinnedNode = join(bin, 'node');
+const pinnedNode = join(root, 'node_modules/node/bin', process.platform === 'win32' ? 'node.exe' : 'node');
 
 /** `node ARGS` with the pinned Node as soon as it is installed; resolves to the exit code. */
 export const runNode = (args, options) =>

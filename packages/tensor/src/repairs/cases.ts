@@ -240,6 +240,16 @@ export const cases: readonly Case[] = [
     expected: [0, 0, -Infinity, -Infinity, Infinity, Infinity, 1, 1, Number.NaN, Number.NaN],
   },
   {
+    repair: 'empty-concat',
+    about: 'a slice of a concatenation of nothing',
+    backends: ['cpu'],
+    run: () => {
+      const none = tf.zeros([0, 1]);
+      return tf.add(tf.sum(tf.slice(tf.concat([none, none], 1), [0, 0], [0, 1])), 5);
+    },
+    expected: [5],
+  },
+  {
     repair: 'empty-reductions',
     about: 'a product over nothing',
     backends: ['webgpu'],

@@ -55,6 +55,24 @@ const wraps: Readonly<Record<string, KernelWrap>> = {
   BatchMatMul: matMulWrap,
 };
 
+export const emptyConcat: Repair = {
+  fault: 'Concat of tensors without elements gives a plain array on cpu, which Slice cannot read.',
+  kernels: {
+    cpu: {
+      Concat: stock => call => {
+        const parts = Object.values(call.inputs) as TensorInfo[];
+        if (parts.some(part => util.sizeFromShape(part.shape) > 0)) return present(stock, 'Concat')(call);
+        const axis = util.parseAxisParam((call.attrs as { axis: number }).axis, parts[0]!.shape)[0]!;
+        const shape = backend_util.computeOutShape(
+          parts.map(part => part.shape),
+          axis,
+        );
+        return filled(call.backend, shape, parts[0]!.dtype, 0);
+      },
+    },
+  },
+};
+
 export const emptyReductions: Repair = {
   fault:
     'Reductions and matrix products over zero elements return uninitialised memory, on cpu wrong values.',

@@ -3,7 +3,7 @@ import type { BackendName } from '../define-op.ts';
 import { broadcastGradients } from './broadcast-gradients.ts';
 import { scatterUpdateCopy } from './cpu-in-place.ts';
 import { cumsumGradient, cumsumReverse } from './cumsum.ts';
-import { emptyReductions } from './empty.ts';
+import { emptyConcat, emptyReductions } from './empty.ts';
 import { gatherBatchDims, gatherGradient } from './gather.ts';
 import { intArithmetic } from './int-arithmetic.ts';
 import { intTranspose } from './int-transpose.ts';
@@ -38,6 +38,7 @@ export const REPAIRS = {
   'segment-sum-wasm': segmentSumWasm,
   'ordered-segment-sum': orderedSegmentSum,
   'ordered-matmul': orderedMatMul,
+  'empty-concat': emptyConcat,
   'empty-reductions': emptyReductions,
   'tied-extrema': tiedExtrema,
   'first-arg': firstArg,
