@@ -61,10 +61,7 @@ for (const backend of ['wasm', 'webgpu']) {
     for (const [i, loss] of losses.entries()) {
       assert.ok(Math.abs(loss - expected[i]) <= 1e-4, `step ${i + 1}: ${loss}, in Node ${expected[i]}`);
     }
-    assert.deepEqual(
-      errors.filter(text => !text.includes('favicon')),
-      [],
-    );
+    assert.deepEqual(errors, []);
     await page.close();
   });
 }

@@ -45,7 +45,7 @@ export async function serve() {
     'wasm-feature-detect': '/vendor/features.js',
     ...Object.fromEntries(packages.map(name => [`@spectra/${name}`, `/packages/${name}/dist/index.js`])),
   };
-  const page = `<!doctype html><meta charset="utf-8"><title>SPECTRA</title>
+  const page = `<!doctype html><meta charset="utf-8"><title>SPECTRA</title><link rel="icon" href="data:,">
     <script type="importmap">${JSON.stringify({ imports })}</script>`;
   const roots = {
     vendor: folder,

@@ -106,6 +106,9 @@ describe('the training stream', () => {
         const cursor = JSON.parse(JSON.stringify(start.cursor())) as StreamCursor;
         const resumed = make(2).stream(cursor);
         expect(resumed.cursor()).toEqual(cursor);
+        await resumed.ready();
+        expect(resumed.epochs()).toEqual(start.epochs());
+        expect(resumed.cursor()).toEqual(cursor);
         expect(await resumed.take(10)).toEqual(batches.slice(cut));
         expect(resumed.cursor()).toEqual(whole.cursor());
         expect(resumed.tokens).toBe((cut + 10) * 2 * rest.length);

@@ -86,6 +86,12 @@ export class DomainReader {
     return epoch + (whole ? document / block.order.length : 0);
   }
 
+  /** Reads the block of a position that is not the start. */
+  async ready(): Promise<void> {
+    const { epoch, block, document } = this.#position;
+    if (this.#block === undefined && epoch + block + document > 0) await this.#loadBlock(block);
+  }
+
   /** Fills one row of a batch with the next pairs; a document that does not fit goes on in this domain's next row. */
   async fillRow(batch: Batch, row: number): Promise<void> {
     for (let filled = 0, document = 0; filled < batch.length; document++) {

@@ -69,7 +69,15 @@ export class TrainStream {
     return this.#rows * this.#parts.length;
   }
 
-  /** Passes over each domain's training text so far; whole numbers for corpora of more than one shuffle block. */
+  /** Reads ahead what `epochs` needs on a stream that was opened at a cursor. */
+  async ready(): Promise<void> {
+    for (const reader of this.#readers) await reader.ready();
+  }
+
+  /**
+   * Passes over each domain's training text so far; whole numbers for corpora of more than one shuffle block, and,
+   * after a cursor, for those not read yet: see `ready`.
+   */
   epochs(): Record<string, number> {
     return Object.fromEntries(this.#parts.domains.map((name, i) => [name, this.#readers[i]!.epochs()]));
   }

@@ -86,7 +86,7 @@ function tokenOfRow(slotOfRow: tf.Tensor, slots: number): tf.Tensor {
   // integer division is exact for non-negative int32; −1 must stay −1
   return tf.where(
     slotOfRow.greaterEqual(0),
-    slotOfRow.maximum(0).floorDiv(tf.scalar(slots, 'int32')),
+    slotOfRow.maximum(tf.scalar(0, 'int32')).floorDiv(tf.scalar(slots, 'int32')),
     slotOfRow,
   );
 }

@@ -62,7 +62,7 @@ function gradient(cost: Tensor2D, cotangent: Tensor2D, options: SinkhornOptions)
 }
 
 /** A GPU may flush the denormals that gradients of nearly one-hot rows consist of; nothing else may. */
-const FLUSHED = backendUnderTest() === 'webgpu' ? 2 ** -126 : 0;
+const FLUSHED = ['webgpu', 'tensorflow'].includes(backendUnderTest()) ? 2 ** -126 : 0;
 
 /** tf.grad that keeps the input's type. */
 function gradOf<T extends Tensor>(f: (x: T) => Tensor): (x: T) => T {

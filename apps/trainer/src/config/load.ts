@@ -105,6 +105,10 @@ function describeIssue(issue: z.core.$ZodIssue): string[] {
       return `unknown key ${[...issue.path, key].join('.')}${near === undefined ? '' : ` (did you mean ${near}?)`}`;
     });
   }
+  if (issue.code === 'invalid_union' && 'options' in issue) {
+    const options = (issue.options as readonly unknown[]).filter(option => option !== undefined);
+    return [`${path}: must be one of ${options.join(', ')}`];
+  }
   return [`${path || 'the file'}: ${issue.message}`];
 }
 

@@ -9,7 +9,7 @@ const positive = z.int().positive();
 const scheduleSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('constant'), warmup_steps: whole.default(0) }),
   z.strictObject({
-    kind: z.literal('cosine'),
+    kind: z.literal('cosine').optional().default('cosine'),
     warmup_steps: whole.default(30),
     final_ratio: z
       .number()
@@ -70,7 +70,7 @@ const optimSchema = z.strictObject({
     .positive()
     .default(1)
     .describe('Global gradient norm above which gradients are scaled down.'),
-  schedule: scheduleSchema.prefault({ kind: 'cosine' }),
+  schedule: scheduleSchema.prefault({}),
   groups: z.array(groupSchema).default([]).describe('The first group that matches a parameter decides.'),
 });
 

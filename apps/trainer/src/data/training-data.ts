@@ -39,6 +39,7 @@ export async function openTrainingData(config: TrainerConfig, cursor?: StreamCur
   }
   const domains = dataset.domains.map(domain => domain.name);
   const stream = dataset.stream(cursor);
+  await stream.ready();
   return {
     stream,
     domains,

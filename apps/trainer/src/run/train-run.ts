@@ -7,7 +7,7 @@ import { formatConfig } from '../config/load.ts';
 import type { TrainerConfig } from '../config/schema.ts';
 import { openTrainingData, type TrainingData } from '../data/training-data.ts';
 import { type Evaluation, evaluate } from '../evaluation/evaluate.ts';
-import { type StepResult, Trainer } from '../training/trainer.ts';
+import { diverged, orDiverged, type StepResult, Trainer } from '../training/trainer.ts';
 import {
   checkSameConfig,
   readTrainingState,
@@ -175,7 +175,12 @@ class Loop {
     const evaluation = await evaluate(trainer.model, data.heldOut, {
       domains: data.domains,
       trainingBalance: config.train.balance,
+    }).catch((error: unknown) => {
+      throw orDiverged(error, step);
     });
+    if (!Number.isFinite(evaluation.causal.loss)) {
+      throw diverged(step, `the held-out loss is ${evaluation.causal.loss}.`);
+    }
     if (log) sink.write({ step, ...evaluationMetrics(evaluation) });
     this.evaluated = { step, evaluation };
     const routing = evaluation.causal.routing?.overall;

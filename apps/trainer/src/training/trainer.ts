@@ -84,8 +84,16 @@ export class Trainer {
     return new Trainer(config, model, stream, pool);
   }
 
-  /** One optimizer step. Throws `DIVERGED`, with nothing changed, when the loss or gradient is not finite. */
+  /** One optimizer step. Throws `DIVERGED`, the parameters unchanged, when a loss, gradient or cost is not finite. */
   async trainStep(): Promise<StepResult> {
+    try {
+      return await this.attemptStep();
+    } catch (error) {
+      throw orDiverged(error, this.step + 1);
+    }
+  }
+
+  private async attemptStep(): Promise<StepResult> {
     const { optim, train } = this.config;
     const batches = await this.stream.take(train.micro_batches);
     const weightSum = batches.reduce((sum, batch) => sum + batch.weights.reduce((a, b) => a + b, 0), 0);
@@ -101,11 +109,7 @@ export class Trainer {
     const { norm, scale } = await clipByGlobalNorm(grads, optim.clip);
     if (!Number.isFinite(loss) || !Number.isFinite(norm)) {
       tf.dispose([...grads.values()]);
-      throw new SpectraError('DIVERGED', {
-        message: `step ${this.step + 1} has loss ${loss} and gradient norm ${norm}.`,
-        where: `step ${this.step + 1}`,
-        fix: 'Lower optim.lr, lengthen the warm-up, or resume from an earlier checkpoint.',
-      });
+      throw diverged(this.step + 1, `the loss is ${loss} and the gradient norm ${norm}.`);
     }
     const lr = learningRate(scheduleOf(optim, train.steps), this.step);
     try {
@@ -193,6 +197,22 @@ export class Trainer {
     }
     return pending;
   }
+}
+
+export function diverged(step: number, message: string, cause?: unknown): SpectraError {
+  return new SpectraError('DIVERGED', {
+    message,
+    where: `step ${step}`,
+    fix: 'Lower optim.lr, lengthen the warm-up, or resume from an earlier checkpoint.',
+    cause,
+  });
+}
+
+/** What a router or a sampler calls `NOT_FINITE` is, in training, a run that diverged. */
+export function orDiverged(error: unknown, step: number): unknown {
+  if (!(error instanceof SpectraError) || error.code !== 'NOT_FINITE') return error;
+  const [what] = error.message.split(' (at '); // its advice is for the writer of an op
+  return diverged(step, what!, error);
 }
 
 /** Lets signals and messages in between two long computations. */

@@ -4,7 +4,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import type { RouterState } from '@spectra/routing';
-import { SpectraError } from '@spectra/tensor';
+import { type ErrorCode, SpectraError } from '@spectra/tensor';
 import type { TrainerConfig } from '../config/schema.ts';
 import type { MicroBatchJob, MicroBatchResult } from './micro-batch.ts';
 
@@ -25,7 +25,7 @@ export interface WorkerRequest {
 export type WorkerReply =
   | { readonly kind: 'ready' }
   | { readonly kind: 'done'; readonly index: number; readonly result: MicroBatchResult }
-  | { readonly kind: 'failed'; readonly message: string };
+  | { readonly kind: 'failed'; readonly code: ErrorCode; readonly message: string };
 
 export class WorkerPool {
   readonly parameters: Float32Array;
@@ -90,8 +90,8 @@ export class WorkerPool {
 
   private attach(thread: Worker): Promise<void> {
     return new Promise((ready, refuse) => {
-      const fail = (message: string, cause?: unknown): void => {
-        this.failure ??= new SpectraError('WORKER_FAILED', {
+      const fail = (message: string, code: ErrorCode = 'WORKER_FAILED', cause?: unknown): void => {
+        this.failure ??= new SpectraError(code, {
           message,
           where: `thread ${thread.threadId}`,
           cause,
@@ -102,13 +102,13 @@ export class WorkerPool {
       };
       thread.on('message', (reply: WorkerReply) => {
         if (reply.kind === 'ready') ready();
-        else if (reply.kind === 'failed') fail(reply.message);
+        else if (reply.kind === 'failed') fail(reply.message, reply.code);
         else {
           this.waiting.get(reply.index)?.resolve(reply.result);
           this.waiting.delete(reply.index);
         }
       });
-      thread.on('error', error => fail(String(error), error));
+      thread.on('error', error => fail(String(error), 'WORKER_FAILED', error));
       thread.on('exit', code => {
         if (!this.stopping) fail(`a worker thread ended with code ${code}.`);
       });

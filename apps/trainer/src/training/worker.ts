@@ -1,6 +1,6 @@
 /** The program of a worker thread: builds the same model, then computes micro-batches until it is terminated. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { setBackend } from '@spectra/tensor';
+import { SpectraError, setBackend } from '@spectra/tensor';
 import * as tf from '@tensorflow/tfjs-core';
 import { buildModel } from './build-model.ts';
 import { exportGradients, importParameters, layoutOf } from './layout.ts';
@@ -19,9 +19,7 @@ try {
 
   let queue = Promise.resolve();
   parentPort!.on('message', (request: WorkerRequest) => {
-    queue = queue
-      .then(() => serve(request))
-      .catch((error: unknown) => reply({ kind: 'failed', message: String(error) }));
+    queue = queue.then(() => serve(request)).catch((error: unknown) => reply(failure(error)));
   });
 
   const serve = async ({ jobs, routerStates }: WorkerRequest): Promise<void> => {
@@ -40,5 +38,11 @@ try {
   };
   reply({ kind: 'ready' });
 } catch (error) {
-  reply({ kind: 'failed', message: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+  reply(failure(error));
+}
+
+function failure(error: unknown): WorkerReply {
+  if (error instanceof SpectraError) return { kind: 'failed', code: error.code, message: error.message };
+  const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return { kind: 'failed', code: 'WORKER_FAILED', message };
 }

@@ -1,0 +1,113 @@
+import { describe, expect, it } from 'vitest';
+import { formatConfig, loadConfig, parseConfig } from './load.ts';
+
+const SMALL =
+  'name: small\nmodel: { vocab_size: 256, moe: {} }\ndata: { corpora: [{ domain: a, source: math }] }\n';
+const parse = (...overrides: string[]) => parseConfig(SMALL, overrides, 'small.yaml');
+
+describe('parseConfig', () => {
+  it('fills in every default, and what it prints reads as the same', () => {
+    const config = parse('seed=7');
+    expect(config).toMatchObject({
+      name: 'small',
+      seed: 7,
+      train: { steps: 300, workers: 1 },
+      optim: { betas: [0.9, 0.95] },
+    });
+    expect(parseConfig(formatConfig(config))).toEqual(config);
+    expect(parseConfig(JSON.stringify(config))).toEqual(config);
+  });
+
+  it('takes six domains of text where none is named', () => {
+    expect(parseConfig('name: x\nmodel: { vocab_size: 256 }').data.corpora).toHaveLength(6);
+  });
+
+  it('overrides by dotted keys with YAML values; the last one counts', () => {
+    const config = parse(
+      'train.steps=5',
+      'train.steps=6',
+      'optim.betas=[0.5, 0.9]',
+      'data.corpora.0.max_bytes=1000',
+      'sample.prompts=["a=b"]',
+    );
+    expect(config.train.steps).toBe(6);
+    expect(config.optim.betas).toEqual([0.5, 0.9]);
+    expect(config.data.corpora[0]).toMatchObject({ source: 'math', max_bytes: 1000 });
+    expect(config.sample.prompts).toEqual(['a=b']);
+    expect(parse('optim.schedule.warmup_steps=4').optim.schedule).toMatchObject({
+      kind: 'cosine',
+      warmup_steps: 4,
+    });
+    expect(parseConfig('', ['name=x', 'model.vocab_size=256']).name).toBe('x');
+  });
+
+  it.each([
+    ['train.stesp=3', 'unknown key train.stesp (did you mean steps?)'],
+    ['colour=red', 'unknown key colour (at'],
+    ['optim.schedule.kind=linear', 'optim.schedule.kind: must be one of constant, cosine, wsd'],
+    [
+      'model.moe.router={kind: spectra, epsilo: 1}',
+      'unknown key model.moe.router.epsilo (did you mean epsilon?)',
+    ],
+    ['data.corpora.0.domian=x', 'unknown key data.corpora.0.domian (did you mean domain?)'],
+    ['optim.schedule.warmup_stesp=1', 'unknown key optim.schedule.warmup_stesp (did you mean warmup_steps?)'],
+    ['train.steps=many', 'train.steps: Invalid input: expected number, received string'],
+    ['train.steps=0', 'train.steps: '],
+    [
+      'model.moe.router.kind=spectre',
+      'model.moe.router.kind: must be one of spectra, softmax-topk, expert-choice',
+    ],
+    [
+      'model.num_attention_heads=3',
+      'model.head_dim: hidden_size 128 is no multiple of num_attention_heads 3',
+    ],
+    ['model.moe.k=9', 'model.moe.k: 9 experts per token, but there are only 8'],
+    ['optim.groups=[{match: "("}]', 'optim.groups.0.match: not a regular expression'],
+    ['name=..', 'name: letters, digits'],
+    ['name=a/b', 'name: letters, digits'],
+    [
+      'model={vocab_size: 256, positions: learned, max_position_embeddings: 16}',
+      'data.length: rows of 256 tokens need as many learned positions',
+    ],
+    ['name.deep=1', 'name is no section. (at --set name.deep=1)'],
+  ])('refuses %s by its key', (override, message) => {
+    expect(() => parse(override)).toThrow(
+      expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringContaining(message) }),
+    );
+  });
+
+  it('names every mistake at once', () => {
+    expect(() => parse('train.stesp=3', 'seed=-1')).toThrow(
+      /seed: .*; unknown key train\.stesp|unknown key train\.stesp.*; seed: /,
+    );
+  });
+
+  it.each([
+    ['steps', '--set steps is not of the form key.path=value.'],
+    ['.a=1', 'is not of the form'],
+    ['__proto__.polluted=1', 'is not of the form'],
+    ['train.steps=[1', 'the value is not valid YAML'],
+  ])('calls --set %s a mistake of usage', (override, message) => {
+    expect(() => parse(override)).toThrow(
+      expect.objectContaining({ code: 'USAGE', message: expect.stringContaining(message) }),
+    );
+    expect(({} as { polluted?: unknown }).polluted).toBeUndefined();
+  });
+
+  it.each([
+    ['a: [1', 'line'],
+    ['- 1', 'the file: '],
+    ['text', 'the file: '],
+    ['a: 1\na: 2', 'unique'],
+  ])('refuses the file %j', (text, message) => {
+    expect(() => parseConfig(text, [], 'x.yaml')).toThrow(
+      expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringContaining(message) }),
+    );
+  });
+});
+
+it('loadConfig says which file is missing', () => {
+  expect(() => loadConfig('nowhere.yaml')).toThrow(
+    expect.objectContaining({ code: 'FILE_MISSING', where: 'nowhere.yaml' }),
+  );
+});
