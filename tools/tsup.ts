@@ -1,7 +1,7 @@
 import { defineConfig } from 'tsup';
 
 /** One build for every library: ESM for Node and browsers, declarations unless `SPECTRA_DTS=0`. */
-export const libraryConfig = defineConfig({
+export const tsupConfig = defineConfig({
   entry: ['src/index.ts'],
   format: ['esm'],
   target: 'es2022',

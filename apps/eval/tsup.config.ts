@@ -1,9 +1,9 @@
 import { defineConfig } from 'tsup';
-import { libraryConfig } from '../../tools/tsup.ts';
+import { tsupConfig } from '../../tools/tsup.ts';
 
 /** The command line beside the library. */
 export default defineConfig({
-  ...libraryConfig,
+  ...tsupConfig,
   entry: { index: 'src/index.ts', cli: 'src/cli.ts' },
   platform: 'node',
   splitting: true,

@@ -1,9 +1,9 @@
 import { defineConfig } from 'tsup';
-import { libraryConfig } from '../../tools/tsup.ts';
+import { tsupConfig } from '../../tools/tsup.ts';
 
 /** The command line and the worker threads' program beside the library. */
 export default defineConfig({
-  ...libraryConfig,
+  ...tsupConfig,
   entry: { index: 'src/index.ts', cli: 'src/cli.ts', worker: 'src/training/worker.ts' },
   platform: 'node',
   splitting: true,

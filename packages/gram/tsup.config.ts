@@ -1,1 +1,1 @@
-export { libraryConfig as default } from '../../tools/tsup.ts';
+export { tsupConfig as default } from '../../tools/tsup.ts';

@@ -1,4 +1,4 @@
-import { libraryConfig } from '../../tools/tsup.ts';
+import { tsupConfig } from '../../tools/tsup.ts';
 
 /** Browsers take `index`; `node` needs node:fs and renders reports. What both use becomes a shared chunk. */
-export default { ...libraryConfig, entry: ['src/index.ts', 'src/node.ts'], splitting: true };
+export default { ...tsupConfig, entry: ['src/index.ts', 'src/node.ts'], splitting: true };

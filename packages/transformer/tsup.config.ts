@@ -1,9 +1,9 @@
 import { defineConfig } from 'tsup';
-import { libraryConfig } from '../../tools/tsup.ts';
+import { tsupConfig } from '../../tools/tsup.ts';
 
 /** Two entries: the neutral one must not load `node:fs`; shared code lands in chunks. */
 export default defineConfig({
-  ...libraryConfig,
+  ...tsupConfig,
   entry: ['src/index.ts', 'src/node.ts'],
   splitting: true,
   external: [/^node:/],

@@ -243,3 +243,15 @@ test('forward refuses ids it cannot use, and writes nothing then', async () => {
     }),
   );
 });
+
+test('forward leaves no part of a file on a full disk', async () => {
+  writeFileSync(
+    join(folder, 'one.json'),
+    JSON.stringify({ input_ids: [Array.from({ length: 16 }, (_, i) => i)] }),
+  );
+  const args = ['forward', run, '--input', 'one.json', '--out', 'one.safetensors'];
+  const { code, stderr } = await cli(folder, args, { shell: 'ulimit -f 4' });
+  assert.equal(code, 1, stderr);
+  assert.match(stderr, /^error DISK_FULL: /m);
+  assert.ok(!existsSync(join(folder, 'one.safetensors')));
+});

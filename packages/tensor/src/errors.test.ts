@@ -30,7 +30,7 @@ describe('SpectraError', () => {
   it('has its table in the documentation', () => {
     const page = readFileSync(new URL('../../../docs/errors.md', import.meta.url), 'utf8');
     const rows = Object.fromEntries(
-      [...page.matchAll(/^\| `(\w+)` \| (.*) \|$/gm)].map(([, code, text]) => [code, text]),
+      [...page.matchAll(/^\| `(\w+)` *\| (.*?) *\|$/gm)].map(([, code, text]) => [code, text]),
     );
     expect(rows).toEqual(ERROR_CODES);
   });

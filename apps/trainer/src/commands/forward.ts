@@ -1,5 +1,5 @@
 /** Runs a model on given ids and writes what it computes, for comparison with other implementations. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { type TensorSpec, tensorSpec, writeFileDurably, writeSafetensors } from '@spectra/checkpoint/node';
 import type { Balance } from '@spectra/routing';
 import { SpectraError, setBackend } from '@spectra/tensor';
@@ -92,10 +92,20 @@ export async function forwardCommand(path: string, options: ForwardOptions): Pro
     );
   }
   const specs: TensorSpec[] = Object.entries(tensors).map(([name, tensor]) => tensorSpec(name, tensor));
-  await writeFileDurably(options.out, sink => writeSafetensors(sink, specs));
+  await writeWhole(options.out, specs);
   for (const [name, tensor] of Object.entries(tensors)) console.log(`${name} [${tensor.shape.join(', ')}]`);
   tf.dispose(tensors);
   model.dispose();
+}
+
+/** Writes the file or, on a full disk, leaves none; one that is there already stays. */
+async function writeWhole(path: string, specs: readonly TensorSpec[]): Promise<void> {
+  try {
+    await writeFileDurably(path, sink => writeSafetensors(sink, specs));
+  } catch (error) {
+    if (!(error instanceof SpectraError && error.code === 'FILE_EXISTS')) rmSync(path, { force: true });
+    throw error;
+  }
 }
 
 /** tfjs's backends differ in what they make of an index out of range. */
