@@ -61,7 +61,7 @@ function gradient(cost: Tensor2D, cotangent: Tensor2D, options: SinkhornOptions)
   ) as Tensor2D;
 }
 
-/** A GPU may flush the denormals that gradients of nearly one-hot rows consist of; nothing else may. */
+/** GPUs and TensorFlow flush the denormals that gradients of nearly one-hot rows consist of; nothing else may. */
 const FLUSHED = ['webgpu', 'tensorflow'].includes(backendUnderTest()) ? 2 ** -126 : 0;
 
 /** tf.grad that keeps the input's type. */
