@@ -81,7 +81,7 @@ export type CorpusConfig = z.infer<typeof corpusSchema>;
 
 const tokenizerSchema = z.discriminatedUnion('kind', [
   z.strictObject({
-    kind: z.literal('bytes'),
+    kind: z.literal('bytes').optional().default('bytes'),
     document_end: z.boolean().default(false).describe('Ends documents with token 256: vocabulary of 257.'),
   }),
   z.strictObject({
@@ -107,7 +107,7 @@ export const dataConfigSchema = z.strictObject({
     .min(1)
     .prefault(SIX_DOMAINS)
     .describe('Texts; corpora of one domain are joined.'),
-  tokenizer: tokenizerSchema.prefault({ kind: 'bytes' }),
+  tokenizer: tokenizerSchema.prefault({}),
   length: positive.default(256).describe('Tokens of a row.'),
   batch: positive.default(8).describe('Rows of a micro-batch.'),
   held_out: z.number().gt(0).lt(1).default(0.05).describe('Share of the documents kept for evaluation.'),

@@ -43,7 +43,7 @@ export const moeConfigSchema = z
       .positive()
       .default(0.03)
       .describe("Standard deviation of the experts' weights."),
-    router: routerConfigSchema.prefault({ kind: 'spectra' }).describe('How tokens find their experts.'),
+    router: routerConfigSchema.prefault({}).describe('How tokens find their experts.'),
   })
   .superRefine(({ experts, k, router }, context) => {
     const issue = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });

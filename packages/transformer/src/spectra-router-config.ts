@@ -7,7 +7,7 @@ const weight = z.number().nonnegative();
 const momentum = z.number().min(0).lt(1);
 
 export const spectraRouterSchema = z.strictObject({
-  kind: z.literal('spectra'),
+  kind: z.literal('spectra').optional().default('spectra'),
   router_dim: positiveInteger.default(16).describe('D, width of routing vectors and expressions.'),
   state_size: positiveInteger.default(32).describe('G, width of the recurrent state.'),
   recurrence: z

@@ -111,3 +111,12 @@ it('loadConfig says which file is missing', () => {
     expect.objectContaining({ code: 'FILE_MISSING', where: 'nowhere.yaml' }),
   );
 });
+
+it('takes the kind of a router and of a tokenizer as given by default when only another key is set', () => {
+  const config = parseConfig(
+    'name: a\nmodel: {vocab_size: 257, hidden_size: 32, num_hidden_layers: 1, num_attention_heads: 2, moe: {}}',
+    ['model.moe.router.alpha=1.5', 'data.tokenizer.document_end=true'],
+  );
+  expect(config.model.moe!.router).toMatchObject({ kind: 'spectra', alpha: 1.5 });
+  expect(config.data.tokenizer).toEqual({ kind: 'bytes', document_end: true });
+});

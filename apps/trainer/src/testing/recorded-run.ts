@@ -1,0 +1,53 @@
+/**
+ * Long runs whose summaries are committed: a run that is on record is not trained again while its configuration is
+ * the same, and a killed one goes on from its checkpoint.
+ */
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { loadConfig } from '../config/load.ts';
+import { configHash } from '../run/checkpoint.ts';
+import { finishRun } from '../run/finish.ts';
+import { Interrupt } from '../run/interrupt.ts';
+import { runFolderAt } from '../run/run-folder.ts';
+import type { Summary } from '../run/summary.ts';
+import { runTraining } from '../run/train-run.ts';
+
+const root = fileURLToPath(new URL('../../../../', import.meta.url));
+
+export type RecordedRun = Summary & { readonly config_hash: string };
+
+/** The summary of `configs/CONFIG` under `docs/results/RECORD.json`, trained now unless it is there. */
+export async function recordedRun(
+  config: string,
+  record: string,
+  overrides: readonly string[] = [],
+): Promise<RecordedRun> {
+  const file = join(root, 'docs/results', `${record}.json`);
+  const resolved = loadConfig(join(root, 'configs', config), [
+    ...overrides,
+    `name=record-${record.replaceAll('/', '-')}`,
+    `runs_dir=${join(root, 'runs')}`,
+  ]);
+  const hash = configHash(resolved);
+  if (existsSync(file)) {
+    const result = JSON.parse(readFileSync(file, 'utf8')) as RecordedRun;
+    if (result.config_hash === hash) return result;
+  }
+  const folder = runFolderAt(join(resolved.runs_dir, resolved.name));
+  const resume =
+    existsSync(folder.checkpoints) && readdirSync(folder.checkpoints).some(name => name.startsWith('step-'));
+  const interrupt = new Interrupt(console.error);
+  try {
+    const outcome = await runTraining(resolved, { folder, resume, interrupt });
+    if ('signal' in outcome) throw new Error(`stopped by ${outcome.signal}; the next call goes on`);
+    const { summary } = await finishRun(resolved, folder, outcome);
+    await outcome.trainer.dispose();
+    const result = { ...summary, config_hash: hash };
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, `${JSON.stringify(result, null, 1)}\n`);
+    return result;
+  } finally {
+    interrupt.release();
+  }
+}
