@@ -1,11 +1,11 @@
 /**
  * The choices of the PyTorch prototype that the method was first tried with (`configs/prototype.yaml`), against what
- * it reached in as many steps: 1.974 nats per byte, causal load CV 0.08 and Gram orthogonality 0.951.
+ * that program reaches on the same text in as many steps: 2.155 nats per byte, Gram orthogonality 0.956.
  */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type RecordedRun, recordedRun } from './testing/recorded-run.ts';
 
-const PROTOTYPE = { loss: 1.974, gram: 0.951 };
+const PROTOTYPE = { loss: 2.155, gram: 0.956 };
 
 describe('prototype', () => {
   let run: RecordedRun;

@@ -118,8 +118,10 @@ export const dataConfigSchema = z.strictObject({
   document_length: z
     .int()
     .min(64)
-    .default(4096)
-    .describe('Longer texts are cut at paragraphs into documents of at most this many characters.'),
+    .optional()
+    .describe(
+      'Longer texts are cut at paragraphs into documents of at most this many characters; 4 × length by default, since shorter documents mix a batch better.',
+    ),
   shuffle: positive.default(4096).describe('Documents shuffled together; 1 keeps the order.'),
   temperature: z
     .number()

@@ -21,7 +21,7 @@ export async function openData(config: DataConfig, options: OpenDataOptions = {}
   for (const corpus of config.corpora) {
     corpora.push(
       await openCorpus(corpus, {
-        documentLength: config.document_length,
+        documentLength: config.document_length ?? 4 * config.length,
         ...(options.resolveFrom === undefined ? {} : { resolveFrom: options.resolveFrom }),
       }),
     );
