@@ -24,16 +24,15 @@ export async function recordedRun(
   overrides: readonly string[] = [],
 ): Promise<RecordedRun> {
   const file = join(root, 'docs/results', `${record}.json`);
-  const resolved = loadConfig(join(root, 'configs', config), [
-    ...overrides,
-    `name=record-${record.replaceAll('/', '-')}`,
-    `runs_dir=${join(root, 'runs')}`,
-  ]);
-  const hash = configHash(resolved);
+  const load = (more: readonly string[]) => loadConfig(join(root, 'configs', config), [...overrides, ...more]);
+  const hash = configHash(load([]));
   if (existsSync(file)) {
     const result = JSON.parse(readFileSync(file, 'utf8')) as RecordedRun;
     if (result.config_hash === hash) return result;
   }
+  // the hash in its name: what another configuration left unfinished is not resumed
+  const name = `record-${record.replaceAll('/', '-')}-${hash.slice(0, 8)}`;
+  const resolved = load([`name=${name}`, `runs_dir=${join(root, 'runs')}`]);
   const folder = runFolderAt(join(resolved.runs_dir, resolved.name));
   const resume =
     existsSync(folder.checkpoints) && readdirSync(folder.checkpoints).some(name => name.startsWith('step-'));
