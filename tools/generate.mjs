@@ -52,6 +52,8 @@ for (const name of readdirSync(join(root, 'packages'))) {
     newest(folder),
     statSync(fileURLToPath(import.meta.url)).mtimeMs,
     newest(join(root, 'packages/tensor/src/kernels/wasm')),
+    // the router's module holds selection kernels, too
+    name === 'gru-router' ? newest(join(root, 'packages/routing/src/kernels/wasm')) : 0,
   );
   if (existsSync(out) && statSync(out).mtimeMs > sources) continue;
   const asc = await import('assemblyscript/asc');

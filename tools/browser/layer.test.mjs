@@ -18,6 +18,8 @@ before(async () => {
       '--no-sandbox',
       '--enable-unsafe-webgpu',
       '--use-webgpu-adapter=swiftshader',
+      // SwiftShader compiles the zeros of workgroup memory into a store an element; no kernel depends on them
+      '--enable-dawn-features=disable_workgroup_init',
       '--disable-background-networking',
       '--disable-component-update',
       '--disable-sync',

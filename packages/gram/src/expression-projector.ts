@@ -67,10 +67,15 @@ export class ExpressionProjector implements Module {
 
   /** X [N,E,D], unit vectors (or 0), of hidden states x [N,H]. The caller owns it. */
   project(x: Tensor2D): Tensor3D {
-    checkShape(x.shape, [-1, this.weight.shape[1]!], 'ExpressionProjector.project');
+    return tf.tidy(() => normalise(this.rows(x)));
+  }
+
+  /** x Wᵀ [N,E,D] of hidden states x [N,H], not normalised. The caller owns it. */
+  rows(x: Tensor2D): Tensor3D {
+    checkShape(x.shape, [-1, this.weight.shape[1]!], 'ExpressionProjector');
     return tf.tidy(() => {
       const rows = tf.matMul(x, this.effective(), false, true);
-      return normalise(tf.reshape(rows, [-1, this.experts, this.dim]) as Tensor3D);
+      return tf.reshape(rows, [-1, this.experts, this.dim]) as Tensor3D;
     });
   }
 

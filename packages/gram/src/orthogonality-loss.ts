@@ -2,6 +2,8 @@
 import { checkShape, defineOp } from '@spectra/tensor';
 import type { Scalar, Tensor, Tensor2D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
+import { spectralSquaredWasm } from './kernels/wasm/leading-vector.ts';
+import { spectralSquaredOnDevice } from './kernels/webgpu/spectral-squared.ts';
 
 export interface OrthogonalityLoss {
   /** ‖G − I‖²_F. */
@@ -12,8 +14,11 @@ export interface OrthogonalityLoss {
   readonly loss: Scalar;
 }
 
-/** Squarings of A²: the power A⁶⁴, after which a direction 10 % weaker is at 0.1 %. */
-const SQUARINGS = 5;
+/**
+ * Squarings of A²: the power A⁸¹⁹². Two eigenvalues whose sizes differ by a relative δ leave an error of at most δ·(1 − δ)⁸¹⁹²,
+ * 5e-5 of the value for the worst δ; a gap above 0.1 % leaves none.
+ */
+const SQUARINGS = 12;
 
 const atLeast = (value: Tensor) => tf.maximum(value, 1e-30);
 
@@ -38,6 +43,10 @@ const spectralSquared = defineOp<{ A: Tensor2D }, object>({
     const v = leadingVector(A);
     const image = tf.matMul(A, v);
     return [tf.sum(tf.square(image)), v, image];
+  },
+  kernels: {
+    wasm: (inputs, _, call) => spectralSquaredWasm(inputs, SQUARINGS, call),
+    webgpu: ({ A }, _, backend) => spectralSquaredOnDevice(backend, A, SQUARINGS),
   },
   gradient: ({ dys, outputs }) => {
     const [, v, image] = outputs as [Scalar, Tensor2D, Tensor2D];

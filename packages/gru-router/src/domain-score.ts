@@ -19,8 +19,8 @@ const op = defineOp<ScoreInputs, object>({
     },
   },
   gradient: ({ dys: [dy], inputs }) => {
-    const [a, b] = gradientOp({ ...inputs, dy: dy! }, {});
-    return { a: a!, b: b! };
+    const [a, b] = domainScoreGradient({ ...inputs, dy: dy! });
+    return { a, b };
   },
 });
 
@@ -40,6 +40,11 @@ const gradientOp = defineOp<ScoreGradientInputs, object>({
     },
   },
 });
+
+/** The cotangents of both from that of the scores, [N,E,D] each. */
+export function domainScoreGradient(inputs: ScoreGradientInputs): [Tensor, Tensor] {
+  return gradientOp(inputs, {}) as [Tensor, Tensor];
+}
 
 /**
  * s_te = ⟨R_te, X_te⟩: of [N,E,D] and [N,E,D], both normalised over D, to [N,E] in [−1, 1]. The caller owns the

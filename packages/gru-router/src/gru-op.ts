@@ -1,9 +1,11 @@
 /** The recurrent part of a GRU as one op: states from projected inputs, and their gradient through time. */
 import { defineOp, wasmGemm } from '@spectra/tensor';
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { cotangentsReference, gruBackwardReference, gruForwardReference } from './kernels/reference/gru.ts';
+import { gruBackwardReference, gruForwardReference } from './kernels/reference/gru.ts';
+import { gruBackwardOnHost, gruForwardOnHost } from './kernels/tensorflow/gru.ts';
 import { kernels } from './kernels/wasm/module.ts';
-import { cotangentsOnDevice, gruForwardOnDevice } from './kernels/webgpu/gru.ts';
+import { gruForwardOnDevice } from './kernels/webgpu/gru.ts';
+import { gruGradientOnDevice } from './kernels/webgpu/gru-gradient.ts';
 
 export type GruInputs = {
   /** [B,S,3G] W x + b of every position, gates r, z, n. */
@@ -19,7 +21,6 @@ export type GruInputs = {
   documentStart?: Tensor;
 };
 export type GruGradientInputs = GruInputs & { states: Tensor; dStates: Tensor };
-export type GruCotangentInputs = { dStates: Tensor; factors: Tensor; direct: Tensor; weight: Tensor };
 
 /** One output, states [B,S,G]. Nothing else is saved for the gradient: gates are computed anew. */
 export const gruOp = defineOp<GruInputs, object>({
@@ -47,6 +48,7 @@ export const gruOp = defineOp<GruInputs, object>({
       return [states];
     },
     webgpu: (inputs, _, backend) => gruForwardOnDevice(inputs, backend),
+    tensorflow: inputs => (inputs.projected.size === 0 ? undefined : gruForwardOnHost(inputs)),
   },
   gradient: ({ dys: [dStates], inputs, outputs: [states] }) => {
     const [projected, weight, bias, initial] = gruGradientOp(
@@ -72,43 +74,32 @@ const gruGradientOp = defineOp<GruGradientInputs, object>({
       const dHidden = call.scratch(4 * B * S * 3 * G);
       const previous = call.scratch(4 * B * S * G);
       const work = call.scratch(module.gruBackwardWork(G));
+      const [mask, start] = [call.addressOr0(inputs.mask), call.addressOr0(inputs.documentStart)];
+      const [weight, states] = [call.address(inputs.weight), call.address(inputs.states)];
+      module.gruPrevious(B, S, G, call.address(inputs.initial), mask, start, states, previous);
+      wasmGemm(call, { a: previous, b: weight, c: dHidden, m: B * S, n: 3 * G, k: G, transposeB: true });
       module.gruBackward(
         B,
         S,
         G,
         call.address(inputs.projected),
-        call.address(inputs.weight),
+        weight,
         call.address(inputs.bias),
-        call.address(inputs.initial),
-        call.addressOr0(inputs.mask),
-        call.addressOr0(inputs.documentStart),
-        call.address(inputs.states),
+        previous,
+        mask,
+        start,
         call.address(inputs.dStates),
         call.address(dProjected),
         call.address(dBias),
         call.address(dInitial),
         dHidden,
-        previous,
         work,
       );
-      wasmGemm(call, {
-        a: dHidden,
-        b: previous,
-        c: call.address(dWeight),
-        m: 3 * G,
-        n: G,
-        k: B * S,
-        transposeA: true,
-        transposeB: false,
-      });
+      const dWeightAt = call.address(dWeight);
+      wasmGemm(call, { a: dHidden, b: previous, c: dWeightAt, m: 3 * G, n: G, k: B * S, transposeA: true });
       return [dProjected, dWeight, dBias, dInitial];
     },
+    webgpu: (inputs, _, backend) => gruGradientOnDevice(inputs, backend),
+    tensorflow: inputs => (inputs.projected.size === 0 ? undefined : gruBackwardOnHost(inputs)),
   },
-});
-
-/** The loop inside the gradient's reference, apart because it is all of it that is sequential. */
-export const gruCotangentsOp = defineOp<GruCotangentInputs, object>({
-  name: 'GruCotangents',
-  reference: cotangentsReference,
-  kernels: { webgpu: (inputs, _, backend) => cotangentsOnDevice(inputs, backend) },
 });

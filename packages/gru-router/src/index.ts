@@ -21,6 +21,15 @@ export type { Recurrence, SpectraRouterOptions, SpectraRouterShape } from './opt
 export { costOfScores, OSR_DEFAULTS, type OsrCost, type OsrCostOptions, osrCost } from './osr-cost.ts';
 export type { OsrWeights } from './osr-cost-op.ts';
 export { SpectraRouterParameters } from './parameters.ts';
+export {
+  type GruSwitchRoutersOptions,
+  gruSwitchRouters,
+  type RecurrentRoutersOptions,
+  RecurrentTopKRouter,
+  type RmoeRoutersOptions,
+  rmoeRouters,
+} from './recurrent-top-k-router.ts';
+export { type RouterContext, RouterRecurrence, type RouterRecurrenceShape } from './router-recurrence.ts';
 export { specialityLoss } from './speciality.ts';
 export { SpectraRouter } from './spectra-router.ts';
 export { type SpectraRoutersOptions, spectraRouters } from './spectra-routers.ts';

@@ -1,16 +1,43 @@
 /** The router's losses: entropy and z, and how they and the others add up. */
+import { weightedSum } from '@spectra/routing';
 import { checkValue, defineOp, logSumExp } from '@spectra/tensor';
 import type { Scalar, Tensor, Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
+import { kernels } from './kernels/wasm/module.ts';
+import { rowEntropyGradOnDevice, rowEntropyOnDevice } from './kernels/webgpu/row-entropy.ts';
 import { tokenMean } from './token-mean.ts';
 
 /** P [N,E] → H(P_t) [N], with 0·log 0 = 0 of zero gradient. */
 const entropyOp = defineOp<{ p: Tensor }, object>({
   name: 'RowEntropy',
   reference: ({ p }) => [tf.neg(tf.sum(tf.mul(p, tf.log(positive(p))), 1))],
-  gradient: ({ dys: [dy], inputs: { p } }) => {
+  kernels: {
+    wasm: ({ p }, _, call) => {
+      const [N, E] = p.shape as [number, number];
+      const out = call.output([N]);
+      kernels(call.backend).rowEntropy(N, E, call.address(p), call.address(out));
+      return [out];
+    },
+    webgpu: ({ p }, _, backend) => rowEntropyOnDevice(backend, p),
+  },
+  gradient: ({ dys: [dy], inputs: { p } }) => ({ p: entropyGradOp({ p, dy: dy! }, {})[0]! }),
+});
+
+const entropyGradOp = defineOp<{ p: Tensor; dy: Tensor }, object>({
+  name: 'RowEntropyGrad',
+  reference: ({ p, dy }) => {
     const slope = tf.mul(tf.add(tf.log(positive(p)), 1), tf.step(p));
-    return { p: tf.neg(tf.mul(slope, tf.expandDims(dy!, 1))) };
+    return [tf.neg(tf.mul(slope, tf.expandDims(dy, 1)))];
+  },
+  kernels: {
+    wasm: ({ p, dy }, _, call) => {
+      const [N, E] = p.shape as [number, number];
+      const dp = call.output([N, E]);
+      const [from, given] = [call.address(p), call.address(dy)];
+      kernels(call.backend).rowEntropyGradient(N, E, from, given, call.address(dp));
+      return [dp];
+    },
+    webgpu: ({ p, dy }, _, backend) => rowEntropyGradOnDevice(backend, p, dy),
   },
 });
 
@@ -83,12 +110,7 @@ export function weightedLoss(terms: LossTerms, weights: LossWeights, orthogonali
     ...weights,
     orthogonality: weights.orthogonality * orthogonalityShare,
   };
-  return tf.tidy(() => {
-    const parts = (Object.keys(factors) as (keyof LossWeights)[])
-      .filter(name => factors[name] !== 0)
-      .map(name => tf.mul(terms[name], factors[name]) as Scalar);
-    return parts.length === 0 ? tf.scalar(0) : tf.addN(parts);
-  });
+  return weightedSum(terms, factors);
 }
 
 function checkGroups(experts: number, groups: number, where: string): void {

@@ -46,6 +46,8 @@ export interface SpectraRouterOptions extends SpectraRouterShape {
   readonly tolerance?: number | undefined;
   /** `unrolled` */
   readonly sinkhornGradient?: SinkhornGradient;
+  /** Whether Sinkhorn's steps are taken on logarithms (its default) or on scalings. */
+  readonly sinkhornDomain?: 'log' | 'scaling' | undefined;
   /** ε·(1 + min(cvEma, cvMax)) in place of ε; false. */
   readonly adaptiveTemperature?: boolean;
   /** 1 */
@@ -88,7 +90,7 @@ type Complete<T, Optional extends keyof T = never> = {
 export type ResolvedShape = Complete<SpectraRouterShape, 'depthEmbedding'>;
 export type ResolvedOptions = Complete<
   Omit<SpectraRouterOptions, 'lossWeights'>,
-  'tolerance' | 'depthEmbedding'
+  'tolerance' | 'sinkhornDomain' | 'depthEmbedding'
 > & { readonly lossWeights: LossWeights };
 
 /** Fills in the defaults. @throws VALUE */

@@ -2,6 +2,8 @@
 import { defineOp } from '@spectra/tensor';
 import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
+import { kernels } from './kernels/wasm/module.ts';
+import { costOnDevice } from './kernels/webgpu/router-cost.ts';
 
 export interface OsrWeights {
   /** λ, the weight of the repulsion. */
@@ -28,17 +30,36 @@ export const osrCostOp = defineOp<CostInputs, OsrWeights>({
     const hinge = tf.square(tf.relu(tf.sub(size, tau)));
     return [tf.add(tf.sub(tf.mul(repulsion, lambda), scores), tf.mul(hinge, beta))];
   },
-  gradient: ({ dys: [dy], inputs: { scores, gram }, attrs: { lambda, beta, tau } }) => {
-    const size = tf.abs(scores) as Tensor2D;
-    const off = offDiagonal(gram);
-    const repulsion = tf.matMul(dy as Tensor2D, tf.square(off), false, true);
-    const hinge = tf.mul(tf.mul(dy!, tf.relu(tf.sub(size, tau))), 2 * beta);
-    return {
-      scores: tf.sub(tf.mul(tf.sign(scores), tf.add(tf.mul(repulsion, lambda), hinge)), dy!),
-      gram: tf.mul(tf.mul(tf.matMul(size, dy as Tensor2D, true, false), off), 2 * lambda),
-    };
+  kernels: {
+    wasm: ({ scores, gram }, { lambda, beta, tau }, call) => {
+      const [N, E] = scores.shape as [number, number];
+      const module = kernels(call.backend);
+      const cost = call.output([N, E]);
+      const work = call.scratch(module.costOfScoresWork(E));
+      const [from, to] = [call.address(scores), call.address(cost)];
+      module.costOfScores(N, E, from, call.address(gram), lambda, beta, tau, to, work);
+      return [cost];
+    },
+    webgpu: ({ scores, gram }, weights, backend) =>
+      scores.shape[0] === 0 ? undefined : [costOnDevice(backend, scores, gram, weights)],
   },
+  gradient: ({ dys: [dy], inputs, attrs }) => osrCostGradient({ ...inputs, dy: dy! }, attrs),
 });
+
+/** The cotangents of scores and Gram matrix from that of the cost. */
+export function osrCostGradient(
+  { scores, gram, dy }: CostInputs & { dy: Tensor },
+  { lambda, beta, tau }: OsrWeights,
+): CostInputs {
+  const size = tf.abs(scores) as Tensor2D;
+  const off = offDiagonal(gram);
+  const repulsion = tf.matMul(dy as Tensor2D, tf.square(off), false, true);
+  const hinge = tf.mul(tf.mul(dy, tf.relu(tf.sub(size, tau))), 2 * beta);
+  return {
+    scores: tf.sub(tf.mul(tf.sign(scores), tf.add(tf.mul(repulsion, lambda), hinge)), dy),
+    gram: tf.mul(tf.mul(tf.matMul(size, dy as Tensor2D, true, false), off), 2 * lambda),
+  };
+}
 
 /** G without its diagonal: an expert does not repel itself. */
 function offDiagonal(gram: Tensor): Tensor2D {

@@ -1,53 +1,33 @@
 /** The learned part of a SPECTRA router. Layers share it ("global") or have one each ("per-layer"). */
 import { ExpressionProjector, orthogonalFromRng } from '@spectra/gram';
-import { type Module, normalise, Parameter, type Rng } from '@spectra/tensor';
-import type { Tensor, Tensor1D, Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
+import { type Module, Parameter, type Rng } from '@spectra/tensor';
+import type { Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
-import type { GruWeights } from './gru.ts';
 import { type ResolvedShape, resolveShape, type SpectraRouterShape } from './options.ts';
-
-/** The deviation of a new depth embedding. */
-const DEPTH_DEVIATION = 0.02;
+import { RouterRecurrence } from './router-recurrence.ts';
 
 /**
- * Parameters named as in PyTorch, after a prefix: `gru.weight_ih`, `gru.weight_hh`, `gru.bias_ih`, `gru.bias_hh` (or
- * `context.weight`, `context.bias` without a recurrence), `projection.weight`, `expression.weight` and, if shared,
- * `depth_embedding`. It owns them: `dispose` frees them.
+ * Parameters after a prefix: those of `RouterRecurrence` (with `depth_embedding` if shared), `projection.weight` and
+ * `expression.weight`. It owns them: `dispose` frees them.
  */
 export class SpectraRouterParameters implements Module {
   readonly shape: ResolvedShape;
-  private readonly gru: Readonly<Record<keyof GruWeights, Parameter>> | undefined;
-  private readonly context: { readonly weight: Parameter; readonly bias: Parameter } | undefined;
+  readonly recurrence: RouterRecurrence;
   private readonly projection: Parameter;
   private readonly projector: ExpressionProjector | undefined;
   private readonly embedding: Parameter | undefined;
-  private readonly depth: Parameter | undefined;
 
   /**
    * Drawn from streams of `rng` by name, so that one part's size does not move another's values: recurrence and
-   * projection uniform in ±1/√G, expression orthogonal, depth embedding normal.
+   * projection uniform in ±1/√G, expression orthogonal.
    */
   constructor(shape: SpectraRouterShape, rng: Rng, prefix = '') {
     this.shape = resolveShape(shape);
-    const { hidden: H, experts: E, routerDim: D, stateSize: G, recurrence, expression } = this.shape;
+    const { hidden: H, experts: E, routerDim: D, stateSize: G, expression } = this.shape;
+    this.recurrence = new RouterRecurrence(this.shape, rng, prefix);
     const bound = 1 / Math.sqrt(G);
-    const uniform = (name: string, size: number[]) =>
-      new Parameter(`${prefix}${name}`, rng.split(name).uniformTensor(size, -bound, bound), {
-        role: 'router',
-      });
-
-    if (recurrence === 'none') {
-      this.context = { weight: uniform('context.weight', [G, H]), bias: uniform('context.bias', [G]) };
-    } else {
-      const width = recurrence === 'grid' ? H + G : H;
-      this.gru = {
-        weightIh: uniform('gru.weight_ih', [3 * G, width]),
-        weightHh: uniform('gru.weight_hh', [3 * G, G]),
-        biasIh: uniform('gru.bias_ih', [3 * G]),
-        biasHh: uniform('gru.bias_hh', [3 * G]),
-      };
-    }
-    this.projection = uniform('projection.weight', [E * D, G]);
+    const drawn = rng.split('projection.weight').uniformTensor([E * D, G], -bound, bound);
+    this.projection = new Parameter(`${prefix}projection.weight`, drawn, { role: 'router' });
     const name = `${prefix}expression.weight`;
     if (expression === 'projector') {
       const { orthogonalise, newtonSchulzSteps } = this.shape;
@@ -59,18 +39,14 @@ export class SpectraRouterParameters implements Module {
       const initial = orthogonalFromRng(rng.split('expression'), E, D);
       this.embedding = new Parameter(name, initial, { role: 'router' });
     }
-    if (this.shape.depthEmbedding !== undefined) {
-      const initial = rng.split('depth').normalTensor([this.shape.depthEmbedding, H], 0, DEPTH_DEVIATION);
-      this.depth = new Parameter(`${prefix}depth_embedding`, initial, { role: 'router', decay: false });
-    }
   }
 
   parameters(): Parameter[] {
     return [
-      ...Object.values(this.gru ?? this.context ?? {}),
+      ...this.recurrence.parameters(),
       this.projection,
       ...(this.projector?.parameters() ?? []),
-      ...[this.embedding, this.depth].filter(p => p !== undefined),
+      ...(this.embedding === undefined ? [] : [this.embedding]),
     ];
   }
 
@@ -78,41 +54,23 @@ export class SpectraRouterParameters implements Module {
     for (const parameter of this.parameters()) parameter.dispose();
   }
 
-  /** The recurrence's weights. Only for recurrences that have one. */
-  gruWeights(): GruWeights {
-    const { weightIh, weightHh, biasIh, biasHh } = this.gru!;
-    return {
-      weightIh: weightIh.variable as unknown as Tensor2D,
-      weightHh: weightHh.variable as unknown as Tensor2D,
-      biasIh: biasIh.variable as unknown as Tensor1D,
-      biasHh: biasHh.variable as unknown as Tensor1D,
-    };
+  /** The projections as matrices [E·D,G] and [E·D,H], where X is one of the hidden state as it is stored. */
+  projections(): { readonly projection: Tensor2D; readonly expression: Tensor2D } | undefined {
+    if (this.projector?.orthogonalise !== 'init') return undefined;
+    return { projection: matrix(this.projection), expression: matrix(this.projector.weight) };
   }
 
-  /** h = tanh(W x + b) of rows [N,H] → [N,G], the context of a router without a recurrence. */
-  pointwise(rows: Tensor2D): Tensor2D {
-    const { weight, bias } = this.context!;
-    return tf.tanh(tf.add(tf.matMul(rows, matrix(weight), false, true), bias.variable)) as Tensor2D;
-  }
-
-  /** x [B,S,H] plus the layer's depth embedding, if there is one. */
-  atDepth(x: Tensor3D, layer: number): Tensor3D {
-    if (this.depth === undefined) return x;
-    return tf.add(x, tf.slice(this.depth.variable as Tensor, [layer, 0], [1, -1]));
-  }
-
-  /** R [N,E,D], normalised over D, of context [N,G]. */
-  routingVectors(context: Tensor2D): Tensor3D {
+  /** [N,E,D] of context [N,G]: normalised over D, the routing vectors R. */
+  routingRows(context: Tensor2D): Tensor3D {
     const { experts, routerDim } = this.shape;
     const rows = tf.matMul(context, matrix(this.projection), false, true);
-    return normalise(tf.reshape(rows, [-1, experts, routerDim])) as Tensor3D;
+    return tf.reshape(rows, [-1, experts, routerDim]) as Tensor3D;
   }
 
-  /** X [N,E,D], normalised over D, of hidden states [N,H]. */
-  expressions(rows: Tensor2D): Tensor3D {
-    if (this.projector !== undefined) return this.projector.project(rows);
-    const vectors = normalise(this.embedding!.variable);
-    return tf.tile(tf.expandDims(vectors, 0), [rows.shape[0], 1, 1]) as Tensor3D;
+  /** [N,E,D] of hidden states [N,H]: normalised over D, the expressions X. */
+  expressionRows(rows: Tensor2D): Tensor3D {
+    if (this.projector !== undefined) return this.projector.rows(rows);
+    return tf.tile(tf.expandDims(this.embedding!.variable, 0), [rows.shape[0], 1, 1]) as Tensor3D;
   }
 }
 

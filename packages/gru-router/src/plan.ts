@@ -9,6 +9,11 @@ import { STATISTICS } from './statistics.ts';
 /** Below this ε a probability may underflow; log probabilities are then what is compared. */
 const LOG_SCORES_BELOW = 0.025;
 
+/** Whether experts are compared by log P. */
+export function comparesLogs(epsilon: number): boolean {
+  return epsilon < LOG_SCORES_BELOW;
+}
+
 /** What a rule made of the cost. */
 export interface Plan {
   /** P [N,E], rows of padding 0. */
@@ -31,8 +36,23 @@ export interface PlanContext {
 
 /** Entropic transport over the batch: balanced by construction, not causal. */
 export function transportPlan(cost: Tensor2D, { options, epsilon, mask, start }: PlanContext): Plan {
-  const { iterations, tolerance, groups, sinkhornGradient: gradient } = options;
-  const result = sinkhorn(cost, { epsilon, iterations, tolerance, groups, mask, gradient, start });
+  const {
+    iterations,
+    tolerance,
+    groups,
+    sinkhornGradient: gradient,
+    sinkhornDomain: domain = 'log',
+  } = options;
+  const result = sinkhorn(cost, {
+    epsilon,
+    iterations,
+    tolerance,
+    groups,
+    mask,
+    gradient,
+    domain,
+    start,
+  });
   const { plan, f, g, firstBad, columnError } = result;
   const logPlan = (): Tensor2D => {
     const perGroup = tf.add(tf.reshape(f, [-1, groups, 1]), tf.reshape(g, [1, groups, -1]));
@@ -40,9 +60,9 @@ export function transportPlan(cost: Tensor2D, { options, epsilon, mask, start }:
   };
   return {
     probabilities: plan,
-    scores: epsilon < LOG_SCORES_BELOW ? noGrad(logPlan) : plan,
+    scores: comparesLogs(epsilon) ? noGrad(logPlan) : plan,
     statistics: {
-      [STATISTICS.potentials]: warmStart(result, epsilon),
+      [STATISTICS.potentials]: noGrad(() => warmStart(result, epsilon)),
       [STATISTICS.firstBad]: firstBad,
       [STATISTICS.columnError]: columnError,
     },
@@ -57,7 +77,7 @@ export function pricedPlan(cost: Tensor2D, price: Tensor1D | undefined, context:
   const logits = tf.reshape(tf.div(priced, epsilon), [N, options.groups, E / options.groups]);
   const rows = tf.reshape(tf.softmax(logits), [N, E]) as Tensor2D;
   const probabilities = mask === undefined ? rows : (tf.mul(rows, tf.expandDims(mask, 1)) as Tensor2D);
-  const scores = epsilon < LOG_SCORES_BELOW ? (tf.reshape(logits, [N, E]) as Tensor2D) : probabilities;
+  const scores = comparesLogs(epsilon) ? (tf.reshape(logits, [N, E]) as Tensor2D) : probabilities;
   return { probabilities, scores, statistics: {} };
 }
 

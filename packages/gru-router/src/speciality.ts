@@ -26,7 +26,7 @@ const op = defineOp<SpecialityInputs, object>({
       return [out];
     },
   },
-  gradient: ({ dys: [dy], inputs: { r } }) => ({ r: gradientOp({ r, dy: dy! }, {})[0]! }),
+  gradient: ({ dys: [dy], inputs: { r } }) => ({ r: specialityGradient({ r, dy: dy! }) }),
 });
 
 const gradientOp = defineOp<SpecialityGradientInputs, object>({
@@ -60,6 +60,21 @@ function innerProducts(r: Tensor3D): { readonly products: Tensor3D; readonly dia
   return { products: tf.mul(tf.matMul(r, r, false, true), tf.sub(1, tf.eye(E))) };
 }
 
+/** Σ_{i≠e} ⟨R_ti, R_te⟩² [N] of R [N,E,D]. */
+export function specialityOfTokens(routing: Tensor3D): Tensor1D {
+  return op({ r: routing }, {})[0] as Tensor1D;
+}
+
+/** The cotangent of R from that of `specialityOfTokens`. */
+export function specialityGradient(inputs: SpecialityGradientInputs): Tensor {
+  return gradientOp(inputs, {})[0]!;
+}
+
+/** The loss from the speciality of each token [N], of E experts. */
+export function meanSpeciality(perToken: Tensor1D, experts: number, mask?: Tensor): Scalar {
+  return tf.div(tokenMean(perToken, mask), Math.max(1, experts * (experts - 1))) as Scalar;
+}
+
 /**
  * mean_t Σ_{i≠e} ⟨R_ti, R_te⟩² / (E(E−1)), in [0, 1]; 0 for a single expert.
  *
@@ -70,8 +85,5 @@ function innerProducts(r: Tensor3D): { readonly products: Tensor3D; readonly dia
 export function specialityLoss(routing: Tensor3D, mask?: Tensor): Scalar {
   checkShape(routing.shape, [-1, -1, -1], 'specialityLoss');
   const E = routing.shape[1];
-  return tf.tidy(() => {
-    const perToken = op({ r: routing }, {})[0] as Tensor1D;
-    return tf.div(tokenMean(perToken, mask), Math.max(1, E * (E - 1))) as Scalar;
-  });
+  return tf.tidy(() => meanSpeciality(specialityOfTokens(routing), E, mask));
 }

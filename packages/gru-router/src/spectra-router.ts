@@ -15,17 +15,24 @@ import {
   selectTopK,
 } from '@spectra/routing';
 import { adaptiveEpsilon } from '@spectra/sinkhorn';
-import { checkShape, checkValue, noGrad, type Parameter } from '@spectra/tensor';
+import { checkShape, checkValue, noGrad, type Parameter, taping } from '@spectra/tensor';
 import type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
-import { gruDepth, gruGrid, gruSequence } from './gru.ts';
+import { causalRouteOp } from './causal-route-op.ts';
 import { entropyLoss, type LossTerms, warmup, weightedLoss, zLoss } from './losses.ts';
 import { type ResolvedOptions, resolveOptions, type SpectraRouterOptions } from './options.ts';
-import { costOfScores, type OsrCost, osrCost } from './osr-cost.ts';
+import { costOfScores, type OsrCost, routerCost } from './osr-cost.ts';
 import type { SpectraRouterParameters } from './parameters.ts';
-import { type Plan, type PlanContext, pricedPlan, transportPlan, transportPotentials } from './plan.ts';
+import {
+  comparesLogs,
+  type Plan,
+  type PlanContext,
+  pricedPlan,
+  transportPlan,
+  transportPotentials,
+} from './plan.ts';
 import { SpectraState } from './router-state.ts';
-import { specialityLoss } from './speciality.ts';
+import { meanSpeciality } from './speciality.ts';
 import { STATISTICS } from './statistics.ts';
 
 export class SpectraRouter implements Router {
@@ -84,21 +91,63 @@ export class SpectraRouter implements Router {
   }
 
   route(x: Tensor3D, context: RouteContext): Routing {
-    const { hidden: H, experts, groups, lossWeights, orthogonalityWarmup } = this.options;
-    checkShape(x.shape, [-1, -1, H], 'SpectraRouter.route x');
+    checkShape(x.shape, [-1, -1, this.options.hidden], 'SpectraRouter.route x');
     const [B, S] = x.shape;
     if (context.mask !== undefined) checkShape(context.mask.shape, [B, S], 'SpectraRouter.route mask');
+    const routing = () =>
+      (this.decode(x, context) ?? this.compose(x, context)) as unknown as tf.TensorContainer;
+    return tf.tidy(routing) as unknown as Routing;
+  }
+
+  /** A causal route that no gradient is wanted of, as one op; undefined for what that op does not know. */
+  private decode(x: Tensor3D, context: RouteContext): Routing | undefined {
+    const { balance, training, mask, documentStart, below, cache: initial } = context;
+    const { recurrence } = this.options;
+    const gru = this.learned.recurrence.overPositions();
+    const projections = this.learned.projections();
+    const [B, S] = x.shape;
+    if (training || balance === 'batch' || taping() || B * S === 0) return undefined;
+    if (gru === undefined || projections === undefined) return undefined;
+    const inputs = { x, below: recurrence === 'grid' ? below : undefined, initial, mask, documentStart };
+    const composed = () => {
+      const { indices, weights, probabilities, load, expertVectors, carry, cache } = this.compose(x, context);
+      return [indices, weights, probabilities, load, expertVectors!, carry ?? cache!.clone(), cache!];
+    };
+    const [indices, weights, probabilities, load, mean, output, state] = causalRouteOp(
+      { ...inputs, ...gru, ...projections, gram: this.causalGram(), price: this.priceOf(context) },
+      { ...this.options, epsilon: this.epsilon, logScores: comparesLogs(this.epsilon), composed },
+    ) as [Tensor2D, Tensor2D, Tensor2D, Tensor1D, Tensor2D, Tensor3D, Tensor2D];
+    return {
+      indices,
+      weights,
+      probabilities,
+      load,
+      expertVectors: mean,
+      loss: tf.scalar(0),
+      losses: {},
+      statistics: {},
+      cache: state,
+      ...(recurrence === 'grid' ? { carry: output } : {}),
+    };
+  }
+
+  /** The route of operations that have gradients. */
+  private compose(x: Tensor3D, context: RouteContext): Routing {
+    const { hidden: H, experts, groups, lossWeights, orthogonalityWarmup } = this.options;
+    const [B, S] = x.shape;
     return tf.tidy(() => {
       const live = context.mask === undefined ? undefined : (tf.reshape(context.mask, [B * S]) as Tensor1D);
-      const { output, carry, cache } = this.recur(x, context);
-      const routing = this.learned.routingVectors(output);
-      const expressions = this.learned.expressions(tf.reshape(x, [B * S, H]) as Tensor2D);
+      const { output, carry, cache } = this.learned.recurrence.run(x, context, this.layer);
+      const routing = this.learned.routingRows(tf.reshape(output, [B * S, -1]) as Tensor2D);
+      const expressions = this.learned.expressionRows(tf.reshape(x, [B * S, H]) as Tensor2D);
       const causal = context.balance !== 'batch';
-      const causalGram = causal || context.training ? this.causalGram() : undefined;
-      const osr = osrCost(routing, expressions, {
+      const causalGram = causal || context.training ? noGrad(() => this.causalGram()) : undefined;
+      const osr = routerCost(routing, expressions, {
         ...this.options,
         mask: live,
         gram: causal ? causalGram : undefined,
+        normalise: true,
+        speciality: context.training,
       });
       const plan = this.plan(osr.cost, live, context);
       const indices = this.select(plan.scores, live, causal);
@@ -114,15 +163,16 @@ export class SpectraRouter implements Router {
       };
       if (!context.training) return { ...decision, loss: tf.scalar(0), losses: {}, statistics: {} };
 
+      const z = () => zLoss(osr.cost, this.epsilon, live, groups);
       const losses: LossTerms = {
         entropy: entropyLoss(plan.probabilities, live, groups),
         orthogonality: orthogonalityLoss(causal ? gramMatrix(osr.mean) : osr.gram).loss,
-        speciality: specialityLoss(routing, live),
-        z: zLoss(osr.cost, this.epsilon, live, groups),
+        speciality: meanSpeciality(osr.speciality, experts, live),
+        z: lossWeights.z === 0 ? noGrad(z) : z(),
       };
       const loss = weightedLoss(losses, lossWeights, warmup(context.step, orthogonalityWarmup));
-      const statistics = { ...this.statistics(osr, load, live, causalGram!), ...plan.statistics };
-      return { ...decision, loss, losses, statistics };
+      const own = noGrad(() => this.statistics(osr, load, live, causalGram!));
+      return { ...decision, loss, losses, statistics: { ...own, ...plan.statistics } };
     });
   }
 
@@ -138,30 +188,6 @@ export class SpectraRouter implements Router {
     this.current.load(state);
   }
 
-  /** The context [N,G] of every token, and what the layer above and the next call need. */
-  private recur(
-    x: Tensor3D,
-    { mask, documentStart, below, cache }: RouteContext,
-  ): { readonly output: Tensor2D; readonly carry?: Tensor3D; readonly cache?: Tensor2D } {
-    const { recurrence, hidden: H, stateSize: G } = this.options;
-    const input = this.learned.atDepth(x, this.layer);
-    const rows = (output: Tensor) => tf.reshape(output, [-1, G]) as Tensor2D;
-    if (recurrence === 'none') {
-      return { output: this.learned.pointwise(tf.reshape(input, [-1, H]) as Tensor2D) };
-    }
-    const weights = this.learned.gruWeights();
-    if (recurrence === 'depth') {
-      const output = gruDepth(input, weights, { below, mask });
-      return { output: rows(output), carry: output };
-    }
-    const options = { initial: cache, mask, documentStart };
-    const { output, state } =
-      recurrence === 'grid'
-        ? gruGrid(input, weights, { ...options, below })
-        : gruSequence(input, weights, options);
-    return { output: rows(output), cache: state, ...(recurrence === 'grid' ? { carry: output } : {}) };
-  }
-
   /** G [E,E] of earlier batches, I before any. */
   private causalGram(): Tensor2D {
     const { experts, routerDim } = this.options;
@@ -175,11 +201,15 @@ export class SpectraRouter implements Router {
     const start = options.warmStart ? tf.tensor1d(this.current.potentials) : undefined;
     const inForce: PlanContext = { options, epsilon, mask, start };
     if (context.balance === 'batch') return transportPlan(cost, inForce);
-    const price = context.balance === 'none' ? undefined : tf.tensor1d(this.price(context.training));
-    const plan = pricedPlan(cost, price, inForce);
+    const plan = pricedPlan(cost, this.priceOf(context), inForce);
     if (!context.training || options.price === 'assignment') return plan;
     // that price averages potentials, so it wants them in every mode
     return { ...plan, statistics: { [STATISTICS.potentials]: transportPotentials(cost, inForce) } };
+  }
+
+  /** γ [E] of a causal mode. */
+  private priceOf({ balance, training }: RouteContext): Tensor1D | undefined {
+    return balance === 'none' ? undefined : tf.tensor1d(this.price(training));
   }
 
   private select(scores: Tensor2D, mask: Tensor1D | undefined, causal: boolean): Tensor2D {
@@ -195,7 +225,7 @@ export class SpectraRouter implements Router {
     return gateWeights(tf.div(cost, -this.epsilon) as Tensor2D, indices, { groups, log: true });
   }
 
-  /** What every mode tells `commit` of a micro-batch. */
+  /** What every mode tells `commit` of a micro-batch; constants. */
   private statistics(
     osr: OsrCost,
     load: Tensor1D,
@@ -208,7 +238,7 @@ export class SpectraRouter implements Router {
       [STATISTICS.expressions]: tf.mul(osr.mean, tokens),
       [STATISTICS.load]: load.clone(),
       ...(this.options.price === 'assignment'
-        ? { [STATISTICS.causalCost]: noGrad(() => costOfScores(osr.scores, gram, this.options)) }
+        ? { [STATISTICS.causalCost]: costOfScores(osr.scores, gram, this.options) }
         : {}),
       ...(mask === undefined ? {} : { [STATISTICS.live]: mask.clone() }),
     };

@@ -5,15 +5,16 @@ import * as tf from '@tensorflow/tfjs-core';
 
 /**
  * `swiglu`: silu(gate) ⊙ up (Shazeer 2020). `clamped-glu`: gate ≤ limit, |up| ≤ limit,
- * (up + 1) ⊙ gate ⊙ σ(1.702·gate) (GPT-OSS). `gelu`: the tanh form (Hendrycks 2016). `relu2`: relu(x)² (Primer, So 2021).
+ * (up + 1) ⊙ gate ⊙ σ(1.702·gate) (GPT-OSS). `geglu`: gelu(gate) ⊙ up (Shazeer 2020). `gelu`: the tanh form
+ * (Hendrycks 2016). `relu2`: relu(x)² (Primer, So 2021).
  */
-export const EXPERT_ACTIVATIONS = ['swiglu', 'clamped-glu', 'gelu', 'relu2'] as const;
+export const EXPERT_ACTIVATIONS = ['swiglu', 'clamped-glu', 'geglu', 'gelu', 'relu2'] as const;
 export type ExpertActivation = (typeof EXPERT_ACTIVATIONS)[number];
 
 const GPT_OSS_SHARPNESS = 1.702;
 
 export function isGated(activation: ExpertActivation): boolean {
-  return activation === 'swiglu' || activation === 'clamped-glu';
+  return activation === 'swiglu' || activation === 'clamped-glu' || activation === 'geglu';
 }
 
 /** h [M, 2I or I] → [M,I]; differentiable; the caller owns the result. `limit` is GPT-OSS's `swiglu_limit`. */
@@ -23,10 +24,13 @@ export function activate(h: Tensor2D, activation: ExpertActivation, limit = 7): 
       return swiglu(h);
     case 'clamped-glu':
       return clampedGlu(h, limit);
-    case 'gelu': {
-      const inner = h.mul(h.square().mul(0.044715).add(1)).mul(Math.sqrt(2 / Math.PI));
-      return h.mul(inner.tanh().add(1)).mul(0.5) as Tensor2D;
+    case 'geglu': {
+      const half = h.shape[1] / 2;
+      const gate = h.slice([0, 0], [-1, half]) as Tensor2D;
+      return gelu(gate).mul(h.slice([0, half], [-1, half])) as Tensor2D;
     }
+    case 'gelu':
+      return gelu(h);
     case 'relu2':
       return h.relu().square() as Tensor2D;
     default:
@@ -36,6 +40,11 @@ export function activate(h: Tensor2D, activation: ExpertActivation, limit = 7): 
         fix: `Use one of ${EXPERT_ACTIVATIONS.join(', ')}.`,
       });
   }
+}
+
+function gelu(x: Tensor2D): Tensor2D {
+  const inner = x.mul(x.square().mul(0.044715).add(1)).mul(Math.sqrt(2 / Math.PI));
+  return x.mul(inner.tanh().add(1)).mul(0.5) as Tensor2D;
 }
 
 function clampedGlu(h: Tensor2D, limit: number): Tensor2D {

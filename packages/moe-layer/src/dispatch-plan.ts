@@ -5,6 +5,7 @@
 import { defineOp } from '@spectra/tensor';
 import type { Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
+import { dispatchPlanOnDevice } from './kernels/webgpu/dispatch-plan.ts';
 
 /** M rows: one per live slot; on webgpu, where a size cannot depend on data, N·slots with dead rows last. */
 export interface DispatchPlan {
@@ -22,10 +23,8 @@ interface PlanAttrs {
 
 const planOp = defineOp<{ indices: tf.Tensor }, PlanAttrs>({
   name: 'DispatchPlan',
-  reference: ({ indices }, { experts }) =>
-    tf.getBackend() === 'webgpu'
-      ? planOnDevice(indices as Tensor2D, experts)
-      : planOnHost(indices as Tensor2D, experts),
+  reference: ({ indices }, { experts }) => planOnHost(indices as Tensor2D, experts),
+  kernels: { webgpu: ({ indices }, { experts }, backend) => dispatchPlanOnDevice(backend, indices, experts) },
 });
 
 /**
@@ -57,20 +56,4 @@ function planOnHost(indices: Tensor2D, experts: number): tf.Tensor[] {
     tf.tensor2d(rowOfSlot, indices.shape, 'int32'),
     tf.tensor1d(offsets, 'int32'),
   ];
-}
-
-/** The same by a cumulative sum of one-hot rows: no read-back. Dead slots count as one expert more, at the end. */
-function planOnDevice(indices: Tensor2D, experts: number): tf.Tensor[] {
-  const flat = indices.reshape([-1]) as Tensor1D;
-  const live = flat.greaterEqual(0);
-  const bucket = tf.where(live, flat, tf.fill(flat.shape, experts, 'int32')) as Tensor1D;
-  const hot = tf.oneHot(bucket, experts + 1, 1, 0, 'float32') as Tensor2D;
-  const rank = tf.cumsum(hot, 0, true).mul(hot).sum(1);
-  const counts = hot.sum(0) as Tensor1D;
-  const starts = tf.cumsum(counts, 0, true) as Tensor1D;
-  const row = hot.mul(starts.expandDims(0)).sum(1).add(rank).cast('int32') as Tensor1D;
-  const slots = tf.range(0, flat.size, 1, 'int32');
-  const none = tf.fill(flat.shape, -1, 'int32') as Tensor1D;
-  const slotOfRow = tf.scatterND(row.expandDims(1), tf.where(live, slots, none), [flat.size]);
-  return [slotOfRow, tf.where(live, row, none).reshape(indices.shape), starts.cast('int32')];
 }

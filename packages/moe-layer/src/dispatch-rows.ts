@@ -1,9 +1,10 @@
 /** Moving tokens to their experts' rows and back; each other's gradients, without atomics. */
-import { defineOp, type Op } from '@spectra/tensor';
-import type { Tensor2D } from '@tensorflow/tfjs-core';
+import { defineOp, gatherRows, type Op } from '@spectra/tensor';
+import type { Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import type { DispatchPlan } from './dispatch-plan.ts';
 import { kernels } from './kernels/wasm/module.ts';
+import { combineRowsOnDevice, dispatchRowsOnDevice } from './kernels/webgpu/rows.ts';
 
 type RowInputs = { x: tf.Tensor; slotOfRow: tf.Tensor; rowOfSlot: tf.Tensor };
 type CombineInputs = RowInputs & { weights: tf.Tensor };
@@ -12,22 +13,10 @@ const slotsOf = (rowOfSlot: tf.TensorInfo): number => rowOfSlot.shape[1] ?? 1;
 
 const dispatchOp: Op<RowInputs, object> = defineOp({
   name: 'DispatchRows',
-  reference: ({ x, slotOfRow, rowOfSlot }) => [takeRows(x, tokenOfRow(slotOfRow, slotsOf(rowOfSlot)))],
-  kernels: {
-    wasm: ({ x, slotOfRow, rowOfSlot }, _, call) => {
-      const [rows, width] = [slotOfRow.shape[0]!, x.shape[1]!];
-      const out = call.output([rows, width]);
-      kernels(call.backend).dispatchRows(
-        call.address(x),
-        call.address(slotOfRow),
-        call.address(out),
-        rows,
-        width,
-        slotsOf(rowOfSlot),
-      );
-      return [out];
-    },
-  },
+  reference: ({ x, slotOfRow, rowOfSlot }) => [
+    gatherRows(x as Tensor2D, tokenOfRow(slotOfRow, slotsOf(rowOfSlot))),
+  ],
+  kernels: { webgpu: (inputs, _, backend) => dispatchRowsOnDevice(backend, inputs) },
   gradient: ({ dys: [dy], inputs: { slotOfRow, rowOfSlot } }) => ({
     x: combineOp({ x: dy!, slotOfRow, rowOfSlot, weights: tf.onesLike(rowOfSlot).cast('float32') }, {})[0]!,
   }),
@@ -36,7 +25,11 @@ const dispatchOp: Op<RowInputs, object> = defineOp({
 const combineOp: Op<CombineInputs, object> = defineOp({
   name: 'CombineRows',
   reference: ({ x, rowOfSlot, weights }) => [
-    tf.addN(tf.unstack(rowOfSlot, 1).map((rows, j) => takeRows(x, rows).mul(weights.slice([0, j], [-1, 1])))),
+    tf.addN(
+      tf
+        .unstack(rowOfSlot, 1)
+        .map((rows, j) => gatherRows(x as Tensor2D, rows as Tensor1D).mul(weights.slice([0, j], [-1, 1]))),
+    ),
   ],
   kernels: {
     wasm: ({ x, rowOfSlot, weights }, _, call) => {
@@ -53,14 +46,14 @@ const combineOp: Op<CombineInputs, object> = defineOp({
       );
       return [out];
     },
+    webgpu: (inputs, _, backend) => combineRowsOnDevice(backend, inputs),
   },
   gradient: ({ dys: [dy], inputs: { x, slotOfRow, rowOfSlot, weights } }) => {
-    const slots = slotsOf(rowOfSlot);
-    const rowWeight = takeRows(weights.reshape([-1, 1]), slotOfRow);
+    const rowWeight = gatherRows(weights.reshape([-1, 1]), slotOfRow as Tensor1D);
     const [moved] = dispatchOp({ x: dy!, slotOfRow, rowOfSlot }, {});
-    const perRow = moved!.mul(x).sum(1, true);
-    const dWeights = tf.unstack(rowOfSlot, 1).map(rows => takeRows(perRow, rows));
-    return { x: moved!.mul(rowWeight), weights: slots === 1 ? dWeights[0]! : tf.concat(dWeights, 1) };
+    const perRow = moved!.mul(x).sum(1, true) as Tensor2D;
+    const dWeights = gatherRows(perRow, rowOfSlot.reshape([-1]) as Tensor1D);
+    return { x: moved!.mul(rowWeight), weights: dWeights.reshape(weights.shape) };
   },
 });
 
@@ -81,19 +74,12 @@ export function combineRows(rows: Tensor2D, weights: Tensor2D, plan: DispatchPla
 }
 
 /** The token of each row, −1 for dead rows. */
-function tokenOfRow(slotOfRow: tf.Tensor, slots: number): tf.Tensor {
-  if (slots === 1) return slotOfRow;
+function tokenOfRow(slotOfRow: tf.Tensor, slots: number): Tensor1D {
+  if (slots === 1) return slotOfRow as Tensor1D;
   // integer division is exact for non-negative int32; −1 must stay −1
   return tf.where(
     slotOfRow.greaterEqual(0),
     slotOfRow.maximum(tf.scalar(0, 'int32')).floorDiv(tf.scalar(slots, 'int32')),
     slotOfRow,
-  );
-}
-
-/** Rows of x by index, zeros for −1. Never runs on the tape. */
-function takeRows(x: tf.Tensor, indices: tf.Tensor): tf.Tensor {
-  if (x.shape[0] === 0 || indices.size === 0) return tf.zeros([indices.size, ...x.shape.slice(1)]);
-  const live = indices.greaterEqual(0).cast('float32').expandDims(1);
-  return tf.gather(x, indices.maximum(tf.scalar(0, 'int32')) as tf.Tensor1D).mul(live);
+  ) as Tensor1D;
 }

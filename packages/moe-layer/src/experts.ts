@@ -4,6 +4,8 @@ import type { Tensor1D, Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import { activate, type ExpertActivation, isGated } from './activation.ts';
 import type { DispatchPlan } from './dispatch-plan.ts';
+import { combineRows, dispatchRows } from './dispatch-rows.ts';
+import { expertMixture } from './expert-mixture.ts';
 import { groupedMatMul } from './grouped-matmul.ts';
 
 export interface ExpertsOptions {
@@ -18,7 +20,7 @@ export interface ExpertsOptions {
   readonly bias?: boolean;
   /** GPT-OSS's `swiglu_limit`, for `clamped-glu`. */
   readonly limit?: number;
-  /** Standard deviation of the normal initialisation. */
+  /** Standard deviation of the normal initialisation; 0 draws nothing, for weights about to be loaded. */
   readonly std?: number;
   readonly rng: Rng;
 }
@@ -51,7 +53,8 @@ export class Experts implements Module {
       : ['up_proj', intermediate];
     const weight = (suffix: string, shape: [number, number, number]): Parameter => {
       const full = `${prefix}experts.${suffix}`;
-      return new Parameter(full, tf.tensor(normal(rng.split(full), shape, std), shape), { role: 'expert' });
+      const drawn = std === 0 ? tf.zeros(shape) : tf.tensor(normal(rng.split(full), shape, std), shape);
+      return new Parameter(full, drawn, { role: 'expert' });
     };
     const bias = (suffix: string, width: number): Parameter | undefined =>
       options.bias
@@ -64,6 +67,21 @@ export class Experts implements Module {
     this.down = weight('down_proj', [experts, hidden, intermediate]);
     this.upBias = bias(`${name}_bias`, rows as number);
     this.downBias = bias('down_proj_bias', hidden);
+  }
+
+  /**
+   * x [N,H], gate weights [N,slots] → Σ_j weights_tj · expert_j(x_t), [N,H]. `indices` are those that the plan was made
+   * of. SwiGLU without biases is one operation. The caller owns the result.
+   */
+  mix(x: Tensor2D, weights: Tensor2D, plan: DispatchPlan, indices: Tensor2D): Tensor2D {
+    if (this.activation !== 'swiglu' || this.upBias !== undefined) {
+      return combineRows(this.forward(dispatchRows(x, plan), plan, indices), weights, plan);
+    }
+    const [up, down] = [this.up, this.down].map(p => p.variable as unknown as Tensor3D) as [
+      Tensor3D,
+      Tensor3D,
+    ];
+    return expertMixture(x, weights, up, down, plan);
   }
 
   /** Rows [M,H] grouped by expert → [M,H]; dead rows stay 0 without biases. The caller owns the result. */

@@ -1,8 +1,8 @@
 /** One matrix product per expert over its contiguous rows: cost N·k, never N·E. */
-import { defineOp, type Op, wasmGemm } from '@spectra/tensor';
+import { defineOp, type Op, wasmGemm, wasmGemmWork } from '@spectra/tensor';
 import type { Tensor1D, Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
-import { groupedMatMulProgram, groupedOuterProgram } from './kernels/webgpu/grouped-matmul.ts';
+import { groupedMatMulOnDevice, groupedOuterOnDevice } from './kernels/webgpu/grouped-matmul.ts';
 
 type MatMulInputs = { x: tf.Tensor; w: tf.Tensor; offsets: tf.Tensor };
 interface MatMulAttrs {
@@ -38,6 +38,7 @@ const matMulOp: Op<MatMulInputs, MatMulAttrs> = defineOp({
       const out = call.output([rows, n]);
       const bounds = Int32Array.from(call.ints(call.address(offsets), experts + 1));
       call.floats(call.address(out), rows * n).fill(0, bounds[experts]! * n);
+      const work = call.scratch(wasmGemmWork(call, rows, n, k));
       for (let e = 0; e < experts; e++) {
         const [begin, end] = [bounds[e]!, bounds[e + 1]!];
         if (begin === end) continue;
@@ -50,13 +51,12 @@ const matMulOp: Op<MatMulInputs, MatMulAttrs> = defineOp({
           k,
           transposeA: false,
           transposeB: transpose,
+          work,
         });
       }
       return [out];
     },
-    webgpu: ({ x, w, offsets }, { transpose }, backend) => [
-      backend.runWebGPUProgram(groupedMatMulProgram(x, w, transpose), [x, w, offsets], 'float32'),
-    ],
+    webgpu: (inputs, { transpose }, backend) => groupedMatMulOnDevice(backend, inputs, transpose),
   },
   gradient: ({ dys: [dy], inputs: { x, w, offsets }, attrs: { transpose } }) => ({
     x: matMulOp({ x: dy!, w, offsets }, { transpose: !transpose })[0]!,
@@ -85,6 +85,7 @@ const outerOp: Op<OuterInputs, object> = defineOp({
       const [experts, m, n] = [offsets.shape[0]! - 1, a.shape[1]!, b.shape[1]!];
       const out = call.output([experts, m, n]);
       const bounds = Int32Array.from(call.ints(call.address(offsets), experts + 1));
+      const work = call.scratch(wasmGemmWork(call, m, n, a.shape[0]!));
       for (let e = 0; e < experts; e++) {
         const [begin, end] = [bounds[e]!, bounds[e + 1]!];
         const c = call.address(out) + e * m * n * 4;
@@ -101,22 +102,27 @@ const outerOp: Op<OuterInputs, object> = defineOp({
           k: end - begin,
           transposeA: true,
           transposeB: false,
+          work,
         });
       }
       return [out];
     },
-    webgpu: ({ a, b, offsets }, _, backend) => [
-      backend.runWebGPUProgram(groupedOuterProgram(a, b, offsets), [a, b, offsets], 'float32'),
-    ],
+    webgpu: (inputs, _, backend) => groupedOuterOnDevice(backend, inputs),
   },
 });
 
 /**
- * x [M,in] with rows grouped by expert, w [E,out,in] → [M,out], each row times its expert's wᵀ; rows past
- * offsets[E] are 0. Differentiable in x and w. The caller owns the result.
+ * x [M,in] with rows grouped by expert, w [E,out,in] → [M,out], each row times its expert's wᵀ; with `transpose` false
+ * w is [E,in,out], and it is each row times its expert's w. Rows past offsets[E] are 0. Differentiable in x and w. The
+ * caller owns the result.
  */
-export function groupedMatMul(x: Tensor2D, w: Tensor3D, offsets: Tensor1D): Tensor2D {
-  return matMulOp({ x, w, offsets }, { transpose: true })[0] as Tensor2D;
+export function groupedMatMul(x: Tensor2D, w: Tensor3D, offsets: Tensor1D, transpose = true): Tensor2D {
+  return matMulOp({ x, w, offsets }, { transpose })[0] as Tensor2D;
+}
+
+/** Σ over each expert's rows of aᵀ·b: a [M,m], b [M,n] → [E,m,n]; not differentiable. The caller owns the result. */
+export function groupedOuter(a: Tensor2D, b: Tensor2D, offsets: Tensor1D): Tensor3D {
+  return outerOp({ a, b, offsets }, {})[0] as Tensor3D;
 }
 
 function blocksOf(offsets: tf.Tensor): [number, number][] {

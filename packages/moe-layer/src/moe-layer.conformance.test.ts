@@ -37,13 +37,16 @@ function fixedRouter(experts: number, indices: number[][], weights: Tensor2D): R
 
 const context: RouteContext = { balance: 'none', training: false, step: 0 };
 const silu = (v: number): number => v / (1 + Math.exp(-v));
+const gelu = (v: number): number =>
+  0.5 * v * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (v + 0.044715 * v ** 3)));
 const activations: Record<ExpertActivation, (gate: number, up: number) => number> = {
   swiglu: (gate, up) => silu(gate) * up,
   'clamped-glu': (gate, up) => {
     const g = Math.min(gate, 0.05);
     return (Math.min(Math.max(up, -0.05), 0.05) + 1) * (g / (1 + Math.exp(-1.702 * g)));
   },
-  gelu: v => 0.5 * v * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (v + 0.044715 * v ** 3))),
+  geglu: (gate, up) => gelu(gate) * up,
+  gelu,
   relu2: v => Math.max(v, 0) ** 2,
 };
 
@@ -102,6 +105,10 @@ const cases: Record<string, { experts: number; indices: number[][] }> = {
       [1, 0],
       [-1, -1],
     ],
+  },
+  'more rows of an expert than a tile has': {
+    experts: 2,
+    indices: Array.from({ length: 19 }, (_, t) => (t % 3 === 0 ? [1, 0] : [0, -1])),
   },
   'nothing routed': { experts: 2, indices: [[-1], [-1]] },
 };
@@ -234,6 +241,24 @@ describe('layer', () => {
           }
         : {}),
     });
+
+  it('multiplies a gated shared expert by one sigmoid per token', async () => {
+    const options = { prefix: 'a.', hidden: 4, intermediate: 6, std: 0.5 };
+    const [plain, gated] = [false, true].map(
+      gated => new SharedExpert({ ...options, gated, rng: new Rng(2) }),
+    );
+    const x = new Rng(3).normalTensor([3, 4]) as Tensor2D;
+    const [tokens, gate] = [await asArray(x), await gated!.gate!.variable.data<'float32'>()];
+    const open = tf.tensor2d(
+      Array.from({ length: 3 }, (_, t) => {
+        const logit = gate.reduce((sum, w, h) => sum + w * Number(tokens[4 * t + h]), 0);
+        return [1 / (1 + Math.exp(-logit))];
+      }),
+    );
+    const wanted = tf.mul(plain!.forward(x), open);
+    await expectClose(gated!.forward(x), await asArray(wanted), { tolerance: 1e-6 });
+    expect(gated!.parameters().map(p => p.name)).toContain('a.shared_experts.gate.weight');
+  });
 
   it('adds a shared expert and each expert its biases', async () => {
     const [plain, shared] = [build(false), build(true)];

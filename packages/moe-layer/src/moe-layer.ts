@@ -3,7 +3,6 @@ import type { RouteContext, Router, Routing } from '@spectra/routing';
 import { checkShape, checkValue, type Module, type Parameter } from '@spectra/tensor';
 import type { Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
 import { dispatchPlan } from './dispatch-plan.ts';
-import { combineRows, dispatchRows } from './dispatch-rows.ts';
 import type { Experts } from './experts.ts';
 import type { SharedExpert } from './shared-expert.ts';
 
@@ -50,9 +49,8 @@ export class MoeLayer implements Module {
     const routing = this.router.route(x, context);
     const flat = x.reshape([batch * length, hidden]) as Tensor2D;
     const plan = dispatchPlan(routing.indices, this.experts.count);
-    const rows = this.experts.forward(dispatchRows(flat, plan), plan, routing.indices);
     const weights = (this.scale === 1 ? routing.weights : routing.weights.mul(this.scale)) as Tensor2D;
-    const routed = combineRows(rows, weights, plan);
+    const routed = this.experts.mix(flat, weights, plan, routing.indices);
     const y = this.shared === undefined ? routed : routed.add(this.shared.forward(flat));
     return { output: y.reshape([batch, length, hidden]) as Tensor3D, routing };
   }

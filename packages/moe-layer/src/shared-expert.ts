@@ -9,16 +9,23 @@ export interface SharedExpertOptions {
   readonly hidden: number;
   readonly intermediate: number;
   readonly activation?: ExpertActivation;
+  /** Standard deviation of the normal initialisation; 0 draws nothing, for weights about to be loaded. */
   readonly std?: number;
   /** Frozen: its parameters get no update. */
   readonly frozen?: boolean;
+  /** Whether its output is multiplied by σ(w·x), one number per token (Qwen2-MoE); false by default. */
+  readonly gated?: boolean;
   readonly rng: Rng;
 }
 
-/** Parameters: `shared_experts.gate_up_proj.weight` [2I,H] (or `up_proj.weight` [I,H]), `shared_experts.down_proj.weight` [H,I]. */
+/**
+ * Parameters: `shared_experts.gate_up_proj.weight` [2I,H] (or `up_proj.weight` [I,H]), `shared_experts.down_proj.weight`
+ * [H,I] and, where `gated`, `shared_experts.gate.weight` [1,H].
+ */
 export class SharedExpert implements Module {
   readonly up: Parameter;
   readonly down: Parameter;
+  readonly gate: Parameter | undefined;
   private readonly activation: ExpertActivation;
 
   constructor(options: SharedExpertOptions) {
@@ -27,8 +34,10 @@ export class SharedExpert implements Module {
     const make = (suffix: string, shape: [number, number]): Parameter => {
       const name = `${prefix}shared_experts.${suffix}.weight`;
       const stream = rng.split(name);
-      const values = Float32Array.from({ length: shape[0] * shape[1] }, () => std * stream.normal());
-      const parameter = new Parameter(name, tf.tensor2d(values, shape), { role: 'expert' });
+      const draw = (): number => std * stream.normal();
+      const values = (): Float32Array => Float32Array.from({ length: shape[0] * shape[1] }, draw);
+      const drawn = std === 0 ? tf.zeros(shape) : tf.tensor2d(values(), shape);
+      const parameter = new Parameter(name, drawn, { role: 'expert' });
       parameter.trainable = !options.frozen;
       return parameter;
     };
@@ -36,15 +45,23 @@ export class SharedExpert implements Module {
       ? make('gate_up_proj', [2 * intermediate, hidden])
       : make('up_proj', [intermediate, hidden]);
     this.down = make('down_proj', [hidden, intermediate]);
+    this.gate = options.gated ? make('gate', [1, hidden]) : undefined;
   }
 
   /** x [N,H] → [N,H]; the caller owns the result. */
   forward(x: Tensor2D): Tensor2D {
     const h: Tensor2D = tf.matMul(x, this.up.variable as unknown as Tensor2D, false, true);
-    return tf.matMul(activate(h, this.activation), this.down.variable as unknown as Tensor2D, false, true);
+    const y: Tensor2D = tf.matMul(
+      activate(h, this.activation),
+      this.down.variable as unknown as Tensor2D,
+      false,
+      true,
+    );
+    if (this.gate === undefined) return y;
+    return tf.mul(y, tf.sigmoid(tf.matMul(x, this.gate.variable as unknown as Tensor2D, false, true)));
   }
 
   parameters(): Parameter[] {
-    return [this.up, this.down];
+    return this.gate === undefined ? [this.up, this.down] : [this.up, this.down, this.gate];
   }
 }

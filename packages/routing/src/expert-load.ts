@@ -2,6 +2,7 @@
 import { checkShape, checkValue, defineOp, noGrad } from '@spectra/tensor';
 import type { Tensor, Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
 import { tensor1d, zeros } from '@tensorflow/tfjs-core';
+import { kernels } from './kernels/wasm/module.ts';
 import { expertLoadOnDevice } from './kernels/webgpu/expert-load.ts';
 
 const op = defineOp<{ readonly indices: Tensor }, { readonly experts: number }>({
@@ -11,7 +12,15 @@ const op = defineOp<{ readonly indices: Tensor }, { readonly experts: number }>(
     for (const e of indices.dataSync<'int32'>()) if (e >= 0) load[e]! += 1;
     return [tensor1d(load, 'int32')];
   },
-  kernels: { webgpu: expertLoadOnDevice },
+  kernels: {
+    wasm: ({ indices }, { experts }, call) => {
+      const load = call.output([experts], 'int32');
+      const count = indices.shape.reduce((a, b) => a * b, 1);
+      kernels(call.backend).expertLoad(count, experts, call.address(indices), call.address(load));
+      return [load];
+    },
+    webgpu: expertLoadOnDevice,
+  },
 });
 
 /**

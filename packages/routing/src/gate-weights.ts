@@ -3,6 +3,7 @@ import { checkShape, checkValue, defineOp, SpectraError } from '@spectra/tensor'
 import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core';
 import { tensor2d, zeros } from '@tensorflow/tfjs-core';
 import { gateBackward, gateForward } from './kernels/reference/gate-weights.ts';
+import { gateBackwardWasm, gateForwardWasm } from './kernels/wasm/gate-weights.ts';
 import { gateBackwardOnDevice, gateForwardOnDevice } from './kernels/webgpu/gate-weights.ts';
 
 /** `share`: renormalised scores; `log`: softmax of log scores; `raw`: the scores themselves. */
@@ -26,7 +27,7 @@ const backward = defineOp<BackwardInputs, GateSizes>({
     const gradient = gateBackward(s, i, weights.dataSync<'float32'>(), dy.dataSync<'float32'>(), sizes);
     return [tensor2d(gradient, [sizes.tokens, sizes.experts])];
   },
-  kernels: { webgpu: gateBackwardOnDevice },
+  kernels: { wasm: gateBackwardWasm, webgpu: gateBackwardOnDevice },
 });
 
 const forward = defineOp<ForwardInputs, GateSizes>({
@@ -35,7 +36,7 @@ const forward = defineOp<ForwardInputs, GateSizes>({
     const weights = gateForward(scores.dataSync<'float32'>(), indices.dataSync<'int32'>(), sizes);
     return [tensor2d(weights, [sizes.tokens, sizes.slots])];
   },
-  kernels: { webgpu: gateForwardOnDevice },
+  kernels: { wasm: gateForwardWasm, webgpu: gateForwardOnDevice },
   gradient: ({ dys, inputs, outputs, attrs }) => {
     const { tokens, experts, slots, groups, kind } = attrs;
     const sizes = { tokens, experts, slots, groups, kind };

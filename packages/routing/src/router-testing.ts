@@ -1,7 +1,16 @@
 /** What the routers' tests share. No part of the package. */
 import { Rng } from '@spectra/tensor';
 import * as tf from '@tensorflow/tfjs-core';
-import { ExpertChoiceRouter, SoftmaxTopKRouter } from './index.ts';
+import {
+  CosineRouter,
+  ExpertChoiceRouter,
+  HashRouter,
+  QuantileRouter,
+  RandomRouter,
+  SinkhornRouter,
+  SoftmaxTopKRouter,
+  TopKRouter,
+} from './index.ts';
 import type { HostStatistics, RouteContext, Router, Routing } from './router.ts';
 
 export const [BATCH, POSITIONS, HIDDEN] = [2, 7, 6];
@@ -13,7 +22,7 @@ interface Sizes {
 }
 
 /** Weights ten times the initial ones, so that scores differ clearly. */
-function widened<R extends SoftmaxTopKRouter | ExpertChoiceRouter>(router: R): R {
+function widened<R extends TopKRouter | ExpertChoiceRouter>(router: R): R {
   tf.tidy(() => router.gate.variable.assign(tf.mul(router.gate.variable, 10)));
   return router;
 }
@@ -33,7 +42,37 @@ export const softmax = ({ experts, k }: Sizes, options: { normalise?: boolean } 
 export const expertChoice = ({ experts, k }: Sizes): ExpertChoiceRouter =>
   widened(new ExpertChoiceRouter({ experts, hidden: HIDDEN, k, rng: new Rng(1), prefix: 'layers.0.' }));
 
-export const MAKERS = { 'softmax top-k': softmax, 'expert choice': expertChoice };
+const gate = ({ experts, k }: Sizes) => ({
+  experts,
+  hidden: HIDDEN,
+  k,
+  rng: new Rng(1),
+  prefix: 'layers.0.',
+});
+
+/** A router of every kind that reads the token. */
+export const MAKERS: Readonly<Record<string, (sizes: Sizes) => Router>> = {
+  'softmax top-k': softmax,
+  'expert choice': expertChoice,
+  's-base': sizes => widened(new SinkhornRouter(gate(sizes))),
+  'deepseek-v3': sizes =>
+    widened(new TopKRouter({ ...gate(sizes), scores: 'sigmoid', correction: true, sequenceLoss: 0.2 })),
+  ernie: sizes =>
+    widened(
+      new TopKRouter({
+        ...gate(sizes),
+        correction: true,
+        balanceLoss: 0.1,
+        orthogonalityLoss: 0.1,
+        orthogonality: 'ernie',
+      }),
+    ),
+  quantile: sizes => widened(new QuantileRouter(gate(sizes))),
+  cosine: sizes => new CosineRouter(gate(sizes)),
+  hash: sizes => new HashRouter(gate(sizes)),
+  random: sizes => new RandomRouter(gate(sizes)),
+};
+
 export const context = (
   balance: RouteContext['balance'],
   mask?: tf.Tensor2D,
@@ -44,6 +83,24 @@ export const context = (
   step: 0,
   ...(mask === undefined ? {} : { mask }),
 });
+
+/** Token ids and positions of rows, for routers that go by them; whoever asks for them disposes them. */
+export function standing(
+  seed: number,
+  rows = BATCH,
+  positions = POSITIONS,
+): { tokens: tf.Tensor2D; positions: tf.Tensor2D } {
+  const rng = new Rng(seed);
+  const ids = Array.from({ length: rows * positions }, () => rng.integer(50));
+  return {
+    tokens: tf.tensor2d(ids, [rows, positions], 'int32'),
+    positions: tf.tensor2d(
+      ids.map((_, i) => i % positions),
+      [rows, positions],
+      'int32',
+    ),
+  };
+}
 export const tokensOf = (seed: number): tf.Tensor3D =>
   new Rng(seed).split('x').normalTensor([BATCH, POSITIONS, HIDDEN]) as tf.Tensor3D;
 

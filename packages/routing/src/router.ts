@@ -17,12 +17,16 @@ export interface RouteContext {
   readonly balance: Balance;
   /** Whether losses and statistics are wanted. */
   readonly training: boolean;
-  /** Optimizer steps done so far, for warm-ups. */
+  /** Optimizer steps done so far, for warm-ups and for what is drawn anew in each step. */
   readonly step: number;
   /** [B,S] float32, 1 for a token, 0 for padding; none means all tokens. */
   readonly mask?: Tensor2D;
   /** [B,S] float32, 1 at the first token of each packed document; recurrent state restarts there. */
   readonly documentStart?: Tensor2D;
+  /** [B,S] int32 token ids, for routers that go by the token itself. */
+  readonly tokens?: Tensor2D;
+  /** [B,S] int32 position of each token in its document. */
+  readonly positions?: Tensor2D;
   /** [B,S,G] the `carry` of the router one layer below; none below the first layer. */
   readonly below?: Tensor3D;
   /** [B,G] this layer's recurrent state after the positions before x; none means zeros. */

@@ -3,6 +3,7 @@ import { checkValue, defineOp, noGrad } from '@spectra/tensor';
 import type { Scalar, Tensor, Tensor2D } from '@tensorflow/tfjs-core';
 import { scalar, tensor2d, zeros } from '@tensorflow/tfjs-core';
 import { quota } from './kernels/reference/quota.ts';
+import { quotaWasm } from './kernels/wasm/quota.ts';
 import { quotaOnDevice } from './kernels/webgpu/quota.ts';
 import type { SelectionOptions, SelectionSizes } from './selection.ts';
 import { capacity, checkScores, liveRows, selectionSizes } from './selection.ts';
@@ -24,7 +25,7 @@ const op = defineOp<Inputs, Attrs>({
       scalar(result.swaps, 'int32'),
     ];
   },
-  kernels: { webgpu: quotaOnDevice },
+  kernels: { wasm: quotaWasm, webgpu: quotaOnDevice },
 });
 
 /** A balanced selection; the caller owns the tensors. */

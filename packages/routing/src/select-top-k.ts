@@ -3,6 +3,7 @@ import { checkShape, defineOp, noGrad } from '@spectra/tensor';
 import type { Tensor, Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
 import { tensor2d, zeros } from '@tensorflow/tfjs-core';
 import { topK } from './kernels/reference/top-k.ts';
+import { topKWasm } from './kernels/wasm/top-k.ts';
 import { topKOnDevice } from './kernels/webgpu/top-k.ts';
 import type { SelectionOptions, SelectionSizes } from './selection.ts';
 import { checkScores, liveRows, selectionSizes } from './selection.ts';
@@ -22,7 +23,7 @@ const op = defineOp<Inputs, SelectionSizes>({
     const indices = topK(values, rows, sizes, above?.dataSync());
     return [tensor2d(indices, [sizes.tokens, sizes.k], 'int32')];
   },
-  kernels: { webgpu: topKOnDevice },
+  kernels: { wasm: topKWasm, webgpu: topKOnDevice },
 });
 
 export interface TopKOptions extends SelectionOptions {

@@ -1,10 +1,10 @@
 /** Entropic optimal transport between tokens and experts (Cuturi 2013). */
-import { checkShape, checkValue, SpectraError } from '@spectra/tensor';
+import { checkShape, checkValue, noGrad, SpectraError } from '@spectra/tensor';
 import type { Scalar, Tensor, Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import type { SinkhornAttrs } from './kernels/problem.ts';
 import { readable } from './kernels/problem.ts';
-import { sinkhornOp } from './sinkhorn-op.ts';
+import { differentiablePlan, sinkhornOp } from './sinkhorn-op.ts';
 
 /**
  * How the plan's gradient reaches the cost. `unrolled`: exact for the steps run and the last row step. `detached`: the
@@ -29,8 +29,8 @@ export interface SinkhornOptions {
   /** Default `unrolled`. */
   readonly gradient?: SinkhornGradient;
   /**
-   * `log` (default) takes a logarithmic sum in every step. `scaling` multiplies kernel rows by scalings and falls back
-   * to `log` wherever those leave [e⁻²⁰, e²⁰]; the same plan, faster in the wasm kernel, the same code elsewhere.
+   * Two names of one method: a step multiplies by scalings where float32's range holds them, and takes logarithmic sums
+   * (`log`, the default) where it does not, so that a plan is finite and the same whichever is asked for.
    */
   readonly domain?: 'log' | 'scaling';
   /** Experts in this many equal consecutive groups, each its own problem with row sums 1; default 1. */
@@ -65,33 +65,47 @@ export const CONVERGED = 1e-3;
  *
  *     T times  f_t ← −logsumexp_e(g_e − C_te/ε),  g_e ← log b_e − logsumexp_t(f_t − C_te/ε);  then f once more
  *
- * Finite for |C|/ε up to 1e4 and ε down to 1e-3. No learned parameters.
+ * Finite for |C|/ε up to 1e4 and ε down to 1e-3: the wasm kernel multiplies by scalings where float32's range holds them and
+ * takes logarithmic sums where not. No learned parameters.
  *
  * @throws SpectraError `SHAPE`, `VALUE`; `NOT_FINITE` naming the first bad cost (cpu, wasm, tensorflow; on WebGPU that
  * check is `checkSinkhorn`, which reads back).
  */
 export function sinkhorn(cost: Tensor2D, options: SinkhornOptions = {}): SinkhornResult {
   const attrs = attributesOf(cost, options);
-  const { mask, columnMass, start } = options;
+  const { mask, columnMass } = options;
   if (columnMass !== undefined) checkColumnMass(columnMass, attrs.groups);
   if (cost.shape[0] === 0) return withoutTokens(cost, options, attrs);
   return tf.tidy(() => {
-    const [plan, f, g, , steps, rowError, columnError, firstBad] = sinkhornOp(
-      { cost, mask, columnMass, start },
-      attrs,
-    ) as [Tensor2D, Tensor, Tensor1D, Tensor2D, Tensor, Scalar, Scalar, Scalar];
-    if (readable()) throwIfBad(firstBad.dataSync()[0]!, cost);
-    return {
-      plan,
-      f: attrs.groups === 1 ? tf.reshape(f, [-1]) : f,
-      g,
-      steps: (attrs.groups === 1 ? tf.reshape(steps, []) : tf.max(steps)) as Scalar,
-      rowError,
-      columnError,
-      converged: tf.lessEqual(columnError, attrs.tolerance ?? CONVERGED) as Scalar,
-      firstBad,
-    };
+    const { constants, history, taken } = noGrad(() => solve(cost, options, attrs));
+    const inputs = { cost, mask, columnMass, plan: constants.plan, history, steps: taken };
+    return { ...constants, plan: differentiablePlan(inputs, attrs)[0] as Tensor2D };
   });
+}
+
+/** The run itself, and what its gradient needs. */
+function solve(
+  cost: Tensor2D,
+  { mask, columnMass, start }: SinkhornOptions,
+  attrs: SinkhornAttrs,
+): { readonly constants: SinkhornResult; readonly history: Tensor2D; readonly taken: Tensor } {
+  const [plan, f, g, history, taken, rowError, columnError, firstBad] = sinkhornOp(
+    { cost, mask, columnMass, start },
+    attrs,
+  ) as [Tensor2D, Tensor, Tensor1D, Tensor2D, Tensor, Scalar, Scalar, Scalar];
+  if (readable()) throwIfBad(firstBad.dataSync()[0]!, cost);
+  const alone = attrs.groups === 1;
+  const constants = {
+    plan,
+    f: alone ? tf.reshape(f, [-1]) : f,
+    g,
+    steps: (alone ? tf.reshape(taken, []) : tf.max(taken)) as Scalar,
+    rowError,
+    columnError,
+    converged: tf.lessEqual(columnError, attrs.tolerance ?? CONVERGED) as Scalar,
+    firstBad,
+  };
+  return { constants, history, taken };
 }
 
 /** Throws `NOT_FINITE` for a first bad position ≥ 0. */
@@ -106,14 +120,7 @@ export function throwIfBad(position: number, cost: { readonly shape: readonly nu
 }
 
 function attributesOf(cost: Tensor2D, options: SinkhornOptions): SinkhornAttrs {
-  const {
-    epsilon = 0.05,
-    iterations = 3,
-    gradient = 'unrolled',
-    domain = 'log',
-    groups = 1,
-    tolerance,
-  } = options;
+  const { epsilon = 0.05, iterations = 3, gradient = 'unrolled', groups = 1, tolerance } = options;
   const where = 'sinkhorn';
   checkShape(cost.shape, [-1, -1], `${where}, cost`);
   const [N, E] = cost.shape;
@@ -138,7 +145,7 @@ function attributesOf(cost: Tensor2D, options: SinkhornOptions): SinkhornAttrs {
   );
   checkValue(Number.isInteger(groups) && groups > 0, `groups must be 1, 2, …, got ${groups}.`, where);
   checkValue(E % groups === 0, `${E} experts do not divide into ${groups} groups.`, where);
-  return { epsilon, iterations, tolerance, gradient, domain, groups };
+  return { epsilon, iterations, tolerance, gradient, groups };
 }
 
 function checkColumnMass(columnMass: Tensor1D, groups: number): void {

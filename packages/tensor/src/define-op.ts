@@ -8,7 +8,9 @@
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import type { KernelBackend, NamedAttrMap, NamedTensorMap, Tensor, TensorInfo } from '@tensorflow/tfjs-core';
-import { engine, registerGradient, registerKernel, tidy, zeros } from '@tensorflow/tfjs-core';
+import { engine, fill, registerGradient, registerKernel, tidy } from '@tensorflow/tfjs-core';
+import { kernelChoice } from './kernel-choice.ts';
+import { lastTapeNode, taping } from './optim/tape.ts';
 import { WasmCall } from './wasm-call.ts';
 
 /** Backends that the project runs on; an op's reference serves each that has no kernel of its own. */
@@ -27,6 +29,8 @@ export interface OpDefinition<I extends OpInputs, A extends object> {
   readonly kernels?: {
     readonly wasm?: (inputs: KernelInputs<I>, attrs: A, call: WasmCall) => TensorInfo[] | undefined;
     readonly webgpu?: (inputs: KernelInputs<I>, attrs: A, backend: WebGPUBackend) => TensorInfo[] | undefined;
+    /** Made of tfjs ops, TensorFlow's own by name among them; run as the reference is. */
+    readonly tensorflow?: (inputs: I, attrs: A) => Tensor[] | undefined;
   };
   /**
    * Gradients with respect to the float32 inputs, given the cotangents of all outputs (zeros for an output
@@ -68,29 +72,32 @@ export function defineOp<I extends OpInputs, A extends object>(definition: OpDef
       },
     });
   }
-  if (definition.gradient !== undefined) {
-    const gradient = definition.gradient;
+  const { gradient } = definition;
+  const backward: Backward = (dys, saved, attrs) => {
+    const call = attrs as unknown as CallAttrs<A>;
+    const names = call.inputNames;
+    const outputs = saved.slice(names.length);
+    const grads = tidy(
+      () =>
+        gradient?.({
+          dys: cotangents(dys, outputs),
+          inputs: byName(names, saved) as unknown as I,
+          outputs,
+          attrs: call,
+        }) ?? {},
+    ) as Readonly<Record<string, Tensor | undefined>>;
+    // the tape asks for a gradient of every input that depends on x, an index computed from x included
+    return Object.fromEntries(
+      names.map((name, i) => [String(i), () => grads[name]?.clone() ?? fill(saved[i]!.shape, 0)]),
+    );
+  };
+  if (gradient !== undefined) {
     registerGradient({
       kernelName,
       saveAllInputs: true,
       // tfjs asks for a flag per output; one flag too many is ignored, so this covers every op
       outputsToSave: Array.from({ length: MAX_OUTPUTS }, () => true),
-      gradFunc: (dy, saved, attrs) => {
-        const call = attrs as unknown as CallAttrs<A>;
-        const names = call.inputNames;
-        const grads = tidy(() => {
-          const found = gradient({
-            dys: Array.isArray(dy) ? dy : [dy],
-            inputs: byName(names, saved) as unknown as I,
-            outputs: saved.slice(names.length),
-            attrs: call,
-          }) as Readonly<Record<string, Tensor | undefined>>;
-          // the tape asks for a gradient of every input that depends on x, an index computed from x included
-          return names.map((name, i) => found[name] ?? zeros(saved[i]!.shape));
-        });
-        // a clone each: tfjs disposes accumulated gradients, and two inputs may have been given one tensor
-        return Object.fromEntries(grads.map((grad, i) => [String(i), () => grad.clone()]));
-      },
+      gradFunc: (dy, saved, attrs) => backward(Array.isArray(dy) ? dy : [dy], saved, attrs),
     });
   }
   return (inputs, attrs) => {
@@ -99,8 +106,30 @@ export function defineOp<I extends OpInputs, A extends object>(definition: OpDef
     // an array, as tfjs saves "all inputs" of nothing else; their names travel in the attributes
     const tensors = given.map(([, tensor]) => tensor) as unknown as NamedTensorMap;
     const out = engine().runKernel(kernelName, tensors, call as unknown as NamedAttrMap) as Tensor | Tensor[];
+    if (gradient !== undefined && taping()) {
+      // in the place of tfjs's own, which fills every cotangent that is missing with zeros made on the host
+      lastTapeNode()!.gradient = function (dys) {
+        return backward(dys, this.saved, call as unknown as NamedAttrMap);
+      };
+    }
     return Array.isArray(out) ? out : [out];
   };
+}
+
+type Backward = (
+  dys: readonly (Tensor | null)[],
+  saved: Tensor[],
+  attrs: NamedAttrMap,
+) => Record<string, () => Tensor>;
+
+/** The cotangents; zeros for an output that nothing used are made when the gradient reads them. */
+function cotangents(dys: readonly (Tensor | null)[], outputs: readonly Tensor[]): Tensor[] {
+  const list = [...dys];
+  for (const [i, dy] of dys.entries()) {
+    const { shape, dtype } = outputs[i] ?? {};
+    if (dy === null) Object.defineProperty(list, i, { get: () => fill(shape!, 0, dtype as 'float32') });
+  }
+  return list as Tensor[];
 }
 
 function byName(names: readonly string[], tensors: readonly Tensor[]): Record<string, Tensor> {
@@ -118,17 +147,18 @@ function runKernel<I extends OpInputs, A extends object>(
   attrs: A,
   backend: KernelBackend,
 ): TensorInfo[] | Tensor[] {
-  if (backendName === 'wasm' && definition.kernels?.wasm !== undefined) {
+  const kernels = kernelChoice() === 'fused' ? definition.kernels : undefined;
+  if (backendName === 'wasm' && kernels?.wasm !== undefined) {
     const call = new WasmCall(backend as unknown as BackendWasm);
     try {
-      const out = definition.kernels.wasm(inputs as unknown as KernelInputs<I>, attrs, call);
+      const out = kernels.wasm(inputs as unknown as KernelInputs<I>, attrs, call);
       if (out !== undefined) return out;
     } finally {
       call.release();
     }
   }
-  if (backendName === 'webgpu' && definition.kernels?.webgpu !== undefined) {
-    const out = definition.kernels.webgpu(
+  if (backendName === 'webgpu' && kernels?.webgpu !== undefined) {
+    const out = kernels.webgpu(
       inputs as unknown as KernelInputs<I>,
       attrs,
       backend as unknown as WebGPUBackend,
@@ -137,7 +167,8 @@ function runKernel<I extends OpInputs, A extends object>(
   }
   return tidy(() => {
     const given = new Set<Tensor>(Object.values(inputs) as Tensor[]);
-    return definition.reference(inputs, attrs).map(output => {
+    const native = backendName === 'tensorflow' ? kernels?.tensorflow?.(inputs, attrs) : undefined;
+    return (native ?? definition.reference(inputs, attrs)).map(output => {
       // an input, or one output twice, would be one node of the tape with two meanings
       const fresh = given.has(output) ? output.clone() : output;
       given.add(fresh);

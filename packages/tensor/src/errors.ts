@@ -15,6 +15,7 @@ export const ERROR_CODES = {
   FILE_EXISTS: 'A file or folder that would be overwritten exists.',
   FILE_BROKEN: 'A file is truncated or is not of the format that its name says.',
   DISK_FULL: 'The disk refused a write.',
+  NETWORK: 'A server cannot be reached or refused a request.',
   CORPUS_INVALID: 'A corpus is empty, unreadable or not of the declared form.',
   CHECKPOINT_MISSING: 'No complete checkpoint was found.',
   CHECKPOINT_BROKEN: 'A checkpoint is truncated, fails its hash or has a malformed header.',

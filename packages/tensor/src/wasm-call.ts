@@ -5,6 +5,7 @@
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import type { DataType, TensorInfo } from '@tensorflow/tfjs-core';
 import { SpectraError } from './errors.ts';
+import { alias } from './kernels/wasm/alias.ts';
 import { chosenCompilation, startModule } from './kernels/wasm/choose.ts';
 import { compileWasm, type WasmBinary } from './wasm-compile.ts';
 
@@ -34,6 +35,15 @@ export class WasmCall {
   /** A new uninitialised output, owned by the engine once the kernel returns it. */
   output(shape: readonly number[], dtype: DataType = 'float32'): TensorInfo {
     return this.backend.makeOutput([...shape], dtype);
+  }
+
+  /**
+   * The memory of `x` as an output: a kernel that has read `x` may write there. A new output where another tensor (a
+   * clone, something saved) shares that memory.
+   */
+  reuse(x: TensorInfo): TensorInfo {
+    if (this.backend.refCount(x.dataId) !== 1) return this.output(x.shape, x.dtype);
+    return alias(this, x, x.shape);
   }
 
   /** The byte address of a tensor's data in wasm memory. */

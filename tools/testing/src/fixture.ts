@@ -57,9 +57,9 @@ export function workspaceRoot(): string {
 
 const opened = new Map<string, Fixture>();
 
-/** Opens `<topic>.json` and `<topic>.safetensors` once per process. */
-export function fixture(topic: string): Fixture {
-  const path = join(fixtureFolder(), topic);
+/** Opens `<topic>.json` and `<topic>.safetensors` of a folder once per process. */
+export function fixture(topic: string, folder: string = fixtureFolder()): Fixture {
+  const path = join(folder, topic);
   const found = opened.get(path);
   if (found !== undefined) return found;
   const made = openFixture(topic, path);

@@ -21,7 +21,6 @@ export interface SinkhornAttrs {
   readonly iterations: number;
   readonly tolerance: number | undefined;
   readonly gradient: 'unrolled' | 'detached' | 'implicit';
-  readonly domain: 'log' | 'scaling';
   readonly groups: number;
 }
 

@@ -21,7 +21,11 @@ export function sinkhornReference(inputs: SinkhornInputs, attrs: SinkhornAttrs):
   const columns = tf.abs(tf.sub(tf.sum(plan, 0, true), b));
   const rows = tf.mul(tf.abs(tf.sub(tf.sum(plan, 2, true), 1)), live);
   const isOpen = tf.cast(open, 'float32');
-  const centre = tf.div(tf.sum(tf.mul(g, isOpen), 2, true), tf.sum(isOpen, 2, true));
+  // from the largest down, so that equal potentials are centred to exactly 0 whatever their rounding
+  const highest = tf.max(g, 2, true);
+  const below = tf.where(open, tf.sub(g, highest), 0);
+  const mean = tf.div(tf.sum(below, 2, true), tf.sum(isOpen, 2, true));
+  const centre = tf.add(highest, mean);
   const minusInfinity = tf.fill([1, 1, 1], Number.NEGATIVE_INFINITY);
   const padded = tf.tile(tf.reshape(history[history.length - 1]!, [1, E]), [
     iterations + 2 - history.length,
@@ -30,7 +34,7 @@ export function sinkhornReference(inputs: SinkhornInputs, attrs: SinkhornAttrs):
   return [
     tf.reshape(plan, [N, E]),
     tf.reshape(tf.where(tf.greater(live, 0), tf.add(tf.add(f, shift), centre), minusInfinity), [N, m]),
-    tf.reshape(tf.where(open, tf.sub(g, centre), minusInfinity), [E]),
+    tf.reshape(tf.where(open, tf.sub(below, mean), minusInfinity), [E]),
     tf.concat([...history.slice(0, -1).map(row => tf.reshape(row, [1, E])), padded], 0),
     tf.cast(tf.reshape(steps, [m]), 'int32'),
     tf.max(rows),

@@ -19,6 +19,8 @@ export interface BackendFinding {
 
 /** The backend that `setBackend` selected. */
 export interface BackendReport extends BackendFinding {
+  /** Which kernels run, in words: `reference`, or `fused` and, on wasm, how they were compiled. */
+  readonly kernels: string;
   /** Names of the tfjs repairs that are in place on it. */
   readonly repairs: readonly string[];
   /** What `auto` looked at and passed over, in its order; empty for an explicit choice. */

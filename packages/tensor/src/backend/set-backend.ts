@@ -1,6 +1,8 @@
 /** Choosing the tfjs backend: what this machine can run, and why not the rest. */
 import { BACKEND_NAMES, type BackendName } from '../define-op.ts';
 import { SpectraError } from '../errors.ts';
+import { kernelChoice } from '../kernel-choice.ts';
+import { describeWasmKernels } from '../kernels/wasm/choose.ts';
 import { installRepairs } from '../repairs/install.ts';
 import { AUTO_ORDER, suitsAuto } from './auto-order.ts';
 import { cpu } from './cpu.ts';
@@ -13,6 +15,8 @@ const PROVIDERS: Readonly<Record<BackendName, BackendProvider>> = { cpu, wasm, w
 
 /**
  * Selects the tfjs backend, with this package's kernels and repairs in place, and reports what runs.
+ *
+ * With `SPECTRA_KERNELS=reference` in the environment everything runs without the kernels (`KERNEL_CHOICES`).
  *
  * `auto` takes the first of: `tensorflow` with a GPU, `webgpu` on a real GPU, `wasm`, `cpu`.
  *
@@ -44,8 +48,10 @@ export async function setBackend(
         ...(finding.fix === undefined ? {} : { fix: finding.fix }),
       });
     }
+    const choice = kernelChoice();
     await start(candidate, options);
-    return { ...finding, repairs: installRepairs(candidate), passedOver };
+    const kernels = choice === 'fused' && candidate === 'wasm' ? describeWasmKernels() : choice;
+    return { ...finding, kernels, repairs: installRepairs(candidate), passedOver };
   }
   throw new SpectraError('BACKEND_MISSING', { message: 'no backend can run here.', where: 'setBackend' });
 }

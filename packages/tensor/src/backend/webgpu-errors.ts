@@ -5,6 +5,7 @@
  */
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import { SpectraError } from '../errors.ts';
+import { recycleAtOnce } from './webgpu-recycling.ts';
 
 type Module = typeof import('@tensorflow/tfjs-backend-webgpu');
 
@@ -70,6 +71,7 @@ export function checkedBackend(module: Module, device: GPUDevice, info: GPUAdapt
     }
   }
   const backend = new CheckedWebGPUBackend(device, info);
+  recycleAtOnce(backend);
   errorsOf.set(backend, errors);
   return backend;
 }

@@ -6,6 +6,8 @@
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import { env, registerBackend, removeBackend } from '@tensorflow/tfjs-core';
 import { SpectraError } from '../errors.ts';
+import { registerWebGPUKernels } from '../kernels/webgpu/register.ts';
+import { checkSubgroups } from '../kernels/webgpu/subgroups.ts';
 import { backendInstance, startRegistered } from './engine-state.ts';
 import type { BackendFinding, BackendOptions, BackendProvider } from './report.ts';
 import { missing } from './report.ts';
@@ -27,6 +29,12 @@ const LIMITS = [
   'maxComputeWorkgroupsPerDimension',
 ] as const satisfies readonly (keyof GPUSupportedLimits)[];
 
+/**
+ * A read-back submits what was recorded before it. Without one, this many dispatches do: more than a training step
+ * takes, so that a step is one submit, and few enough that a loop that reads nothing does not grow for ever.
+ */
+const DISPATCHES_OF_A_SUBMIT = 4096;
+
 const SOFTWARE = /swiftshader|llvmpipe|lavapipe|softpipe|software|basic render|\bcpu\b/i;
 
 export const webgpu: BackendProvider = {
@@ -45,9 +53,12 @@ export const webgpu: BackendProvider = {
         throw new SpectraError('BACKEND_MISSING', { message: 'the GPU adapter is gone.' });
       await register(adapter);
     }
+    registerWebGPUKernels();
     await startRegistered('webgpu', 3);
     // the handful of operations on small tensors that would otherwise run on the CPU need synchronous reads
     env().set('WEBGPU_CPU_FORWARD', false);
+    env().set('WEBGPU_DEFERRED_SUBMIT_BATCH_SIZE', DISPATCHES_OF_A_SUBMIT);
+    await checkSubgroups((backendInstance('webgpu') as unknown as WebGPUBackend).device);
   },
 };
 
@@ -75,7 +86,7 @@ async function gpuOfThisEngine(): Promise<GPU | string> {
   }
   // tfjs names GPUBufferUsage and its kind as globals and looks for navigator.gpu when it is imported
   Object.assign(globalThis, dawn.globals);
-  const gpu = dawn.create([]);
+  const gpu = await openDawn(dawn);
   if (globalThis.navigator === undefined) {
     Object.defineProperty(globalThis, 'navigator', { value: { gpu }, configurable: true, writable: true });
   } else {
@@ -84,19 +95,39 @@ async function gpuOfThisEngine(): Promise<GPU | string> {
   return gpu;
 }
 
+/**
+ * SwiftShader compiles the zeros that a workgroup's memory starts with into one store an element, which takes seconds
+ * for a tile of a matrix. No kernel depends on them.
+ */
+const SOFTWARE_TOGGLES = ['enable-dawn-features=disable_workgroup_init'];
+
+async function openDawn(dawn: typeof import('webgpu')): Promise<GPU> {
+  const gpu = dawn.create([]);
+  const adapter = await gpu.requestAdapter().catch(() => null);
+  return adapter !== null && isSoftware(adapter) ? dawn.create(SOFTWARE_TOGGLES) : gpu;
+}
+
 async function adapterOf(gpu: GPU, options: BackendOptions): Promise<GPUAdapter | null> {
   const powerPreference = options.powerPreference ?? 'high-performance';
   // Dawn throws where a browser gives null
   return gpu.requestAdapter({ powerPreference }).catch(() => null);
 }
 
+function wordsOf({ info }: GPUAdapter): string[] {
+  const { vendor, architecture, device, description } = info;
+  return [description, vendor, architecture, device].filter(word => word !== '' && word !== undefined);
+}
+
+function isSoftware(adapter: GPUAdapter): boolean {
+  return adapter.info.isFallbackAdapter === true || SOFTWARE.test(wordsOf(adapter).join(' '));
+}
+
 function describe(adapter: GPUAdapter): BackendFinding {
-  const { vendor, architecture, device, description, isFallbackAdapter } = adapter.info;
-  const words = [description, vendor, architecture, device].filter(word => word !== '' && word !== undefined);
+  const words = wordsOf(adapter);
   return {
     name: 'webgpu',
     available: true,
-    gpu: isFallbackAdapter !== true && !SOFTWARE.test(words.join(' ')),
+    gpu: !isSoftware(adapter),
     device: words[0] === undefined ? 'an unnamed adapter' : [...new Set(words)].join(', '),
     features: FEATURES.filter(feature => adapter.features.has(feature)),
   };

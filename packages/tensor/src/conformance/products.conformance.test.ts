@@ -51,6 +51,8 @@ describe('matMul', () => {
       [33, 65, 40],
       [2, 2100, 70],
       [70, 130, 5],
+      [260, 5, 270],
+      [520, 3, 520],
     ] as const) {
       await checkOp(`[${rows}, ${inner}] · [${inner}, ${columns}]`, {
         inputs: [sample('left', [rows, inner]), sample('right', [inner, columns])],
@@ -59,6 +61,30 @@ describe('matMul', () => {
         gradient: false,
         tolerance: 3e-6,
       });
+    }
+  });
+
+  it('of larger sizes, transposed', async () => {
+    for (const [rows, inner, columns] of [
+      [3, 200, 70],
+      [50, 33, 41],
+      [270, 19, 260],
+    ] as const) {
+      for (const [transposeA, transposeB] of [
+        [false, true],
+        [true, false],
+        [true, true],
+      ] as const) {
+        const a = transposeA ? [inner, rows] : [rows, inner];
+        const b = transposeB ? [columns, inner] : [inner, columns];
+        await checkOp(`[${a}] · [${b}], transposed ${transposeA}, ${transposeB}`, {
+          inputs: [sample('left', a), sample('right', b)],
+          op: (x, y) => tf.matMul(x!, y!, transposeA, transposeB),
+          reference: (x, y) => matMul(x!, y!, transposeA, transposeB),
+          gradient: false,
+          tolerance: 3e-6,
+        });
+      }
     }
   });
 });

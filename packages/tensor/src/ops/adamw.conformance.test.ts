@@ -6,6 +6,8 @@ import { pseudoRandom } from './oracle.ts';
 
 beforeAll(testBackend);
 
+const HYPER = { lr: 0.1, beta1: 0.9, beta2: 0.99, eps: 1e-6, weightDecay: 0.1, step: 1, gradScale: 1 };
+
 test.each([1, 3, 4, 30])('a few steps of %i parameters', async size => {
   const hyper = { lr: 0.05, beta1: 0.9, beta2: 0.99, eps: 1e-6, weightDecay: 0.1, gradScale: 0.5 };
   let exact = [pseudoRandom(size, 1), new Float64Array(size), new Float64Array(size)] as const;
@@ -35,4 +37,17 @@ test.each([1, 3, 4, 30])('a few steps of %i parameters', async size => {
   for (const [i, name] of ['p', 'm', 'v'].entries())
     await expectClose(found[i]!, exact[i]!, { name, tolerance: 3e-6 });
   tf.dispose(found);
+});
+
+test('a clone of what a step uses up keeps its values', async () => {
+  const [param, m, v, grad] = [1, 2, 3, 4].map(seed =>
+    tf.tensor1d(Float32Array.from(pseudoRandom(6, seed)).map(Math.abs)),
+  );
+  const kept = param!.clone();
+  const before = [...(await kept.data())];
+  const next = adamwStep({ param: param!, m: m!, v: v!, grad: grad! }, HYPER);
+  expect([...(await kept.data())]).toEqual(before);
+  expect([...(await next[0].data())]).not.toEqual(before);
+  expect(() => adamwStep({ param: kept, m: m!, v: m!, grad: grad! }, HYPER)).toThrow(/one tensor/);
+  tf.dispose([param!, m!, v!, grad!, kept, ...next]);
 });

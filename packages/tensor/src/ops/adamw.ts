@@ -1,8 +1,9 @@
 /** The arithmetic of one AdamW step (Loshchilov & Hutter 2019), in one pass where the backend has the kernel. */
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineOp } from '../define-op.ts';
-import { checkShape } from '../errors.ts';
+import { checkShape, checkValue } from '../errors.ts';
 import { tensorKernels } from '../kernels/wasm/module.ts';
+import { adamwOnDevice } from '../kernels/webgpu/adamw.ts';
 
 export interface AdamwTensors {
   /** All float32 of one shape. */
@@ -40,7 +41,7 @@ const op = defineOp<{ param: Tensor; m: Tensor; v: Tensor; grad: Tensor }, Adamw
     wasm: ({ param, m, v, grad }, hyper, call) => {
       const { beta1, beta2, eps, gradScale } = hyper;
       const { keep, rate, vScale } = factors(hyper);
-      const [p2, m2, v2] = [call.output(param.shape), call.output(param.shape), call.output(param.shape)];
+      const [p2, m2, v2] = [call.reuse(param), call.reuse(m), call.reuse(v)];
       const size = param.shape.reduce((a, b) => a * b, 1);
       tensorKernels(call.backend).adamwStep(
         call.address(param),
@@ -63,6 +64,10 @@ const op = defineOp<{ param: Tensor; m: Tensor; v: Tensor; grad: Tensor }, Adamw
       );
       return [p2, m2, v2];
     },
+    webgpu: (inputs, hyper, backend) => {
+      const { beta1, beta2, eps, gradScale: scale } = hyper;
+      return adamwOnDevice(backend, inputs, { beta1, beta2, eps, scale, ...factors(hyper) });
+    },
   },
 });
 
@@ -72,13 +77,17 @@ function factors({ lr, beta1, beta2, weightDecay, step }: AdamwHyper) {
 
 /**
  * g = gradScale·grad, m' = β₁m + (1−β₁)g, v' = β₂v + (1−β₂)g²,
- * p' = p − ηλp − η·m̂ / (√v̂ + ε) with m̂ = m'/(1−β₁ᵗ), v̂ = v'/(1−β₂ᵗ). New tensors, owned by the caller; no gradient.
+ * p' = p − ηλp − η·m̂ / (√v̂ + ε) with m̂ = m'/(1−β₁ᵗ), v̂ = v'/(1−β₂ᵗ). No gradient.
  *
- * @throws SHAPE where the four shapes differ
+ * It uses up `param`, `m` and `v`: on wasm the results are written over them, unless another tensor shares their memory.
+ * The caller owns the results, and disposes what it gave as before.
+ *
+ * @throws SHAPE where the four shapes differ, VALUE where one tensor is given twice
  */
 export function adamwStep(tensors: AdamwTensors, hyper: AdamwHyper): [param: Tensor, m: Tensor, v: Tensor] {
   const { param, m, v, grad } = tensors;
   for (const [name, tensor] of Object.entries({ m, v, grad }))
     checkShape(tensor.shape, param.shape, `adamwStep ${name}`);
+  checkValue(new Set([param, m, v]).size === 3, 'param, m and v must not be one tensor.', 'adamwStep');
   return op({ param, m, v, grad }, { ...hyper }) as [Tensor, Tensor, Tensor];
 }

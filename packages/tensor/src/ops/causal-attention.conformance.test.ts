@@ -16,11 +16,19 @@ interface Shape {
   readonly valueWidth?: number;
   readonly window?: number;
   readonly scale?: number;
+  /** Whether a logit per head is added that no value belongs to. */
+  readonly sinks?: boolean;
   /** Documents of the keys, one row for all of the batch; the queries' are the last of them. */
   readonly documents?: readonly number[];
 }
 
-function oracle(shape: Shape, q: Float64Array, k: Float64Array, v: Float64Array): Float64Array {
+function oracle(
+  shape: Shape,
+  q: Float64Array,
+  k: Float64Array,
+  v: Float64Array,
+  sinks?: Float64Array,
+): Float64Array {
   const { batch, length, keys, heads, keyHeads, width, window = 0, documents } = shape;
   const valueWidth = shape.valueWidth ?? width;
   const scale = shape.scale ?? 1 / Math.sqrt(width);
@@ -43,7 +51,8 @@ function oracle(shape: Shape, q: Float64Array, k: Float64Array, v: Float64Array)
           }
           weights.push([j, Math.exp(score * scale)]);
         }
-        const total = weights.reduce((sum, [, weight]) => sum + weight, 0);
+        const sink = sinks === undefined ? 0 : Math.exp(sinks[h]!);
+        const total = weights.reduce((sum, [, weight]) => sum + weight, sink);
         for (const [j, weight] of weights) {
           for (let c = 0; c < valueWidth; c++) {
             out[((b * length + i) * heads + h) * valueWidth + c]! +=
@@ -71,9 +80,14 @@ async function check(shape: Shape): Promise<void> {
       q: [batch, length, heads, width],
       k: [batch, keys, keyHeads, width],
       v: [batch, keys, keyHeads, valueWidth],
+      ...(shape.sinks ? { sinks: [heads] } : {}),
     },
-    op: ({ q, k, v }) => causalAttention(q as tf.Tensor4D, k as tf.Tensor4D, v as tf.Tensor4D, options),
-    oracle: ({ q, k, v }) => oracle(shape, q!, k!, v!),
+    op: ({ q, k, v, sinks }) =>
+      causalAttention(q as tf.Tensor4D, k as tf.Tensor4D, v as tf.Tensor4D, {
+        ...options,
+        sinks: sinks as tf.Tensor1D | undefined,
+      }),
+    oracle: ({ q, k, v, sinks }) => oracle(shape, q!, k!, v!, sinks),
     range: 2,
   });
   tf.dispose([options.queryDocuments ?? [], options.keyDocuments ?? []]);
@@ -87,8 +101,20 @@ describe('causal attention', () => {
   test('odd sizes, shared key heads', () =>
     check({ ...SMALL, length: 7, keys: 7, heads: 6, keyHeads: 2, width: 3 }));
   test('values of another width, own scale', () => check({ ...SMALL, valueWidth: 6, scale: 0.3 }));
+  test('heads wider and sequences longer than a tile', () =>
+    check({ batch: 1, length: 17, keys: 17, heads: 2, keyHeads: 1, width: 66, valueWidth: 70 }));
   test('a past', () => check({ ...SMALL, length: 3, keys: 9 }));
   test('a window', () => check({ ...SMALL, length: 9, keys: 9, window: 3 }));
+  test('sinks', () => check({ ...SMALL, heads: 4, sinks: true }));
+  test('sinks, a past, a window, documents and padding', () =>
+    check({
+      ...SMALL,
+      length: 6,
+      keys: 10,
+      window: 3,
+      sinks: true,
+      documents: [-1, -1, 0, 0, 0, 1, -1, 1, 1, -1],
+    }));
   test('documents and padding', () =>
     check({ ...SMALL, length: 9, keys: 9, documents: [0, 0, 1, 1, 1, -1, 2, 2, -1] }));
   test('documents that come back', () =>

@@ -1,10 +1,13 @@
 /** Grouped-query causal attention within documents (Vaswani et al. 2017; Ainslie et al. 2023). */
-import type { Tensor, Tensor2D, Tensor4D } from '@tensorflow/tfjs-core';
+import type { Tensor, Tensor1D, Tensor2D, Tensor4D } from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import type { KernelInputs } from '../define-op.ts';
 import { defineOp } from '../define-op.ts';
 import { checkShape, checkValue, SpectraError } from '../errors.ts';
 import { attend, attendGrad } from '../kernels/reference/attention.ts';
 import { tensorKernels } from '../kernels/wasm/module.ts';
+import { attentionOnDevice } from '../kernels/webgpu/attention.ts';
+import { attentionGradOnDevice } from '../kernels/webgpu/attention-grad.ts';
 import type { WasmCall } from '../wasm-call.ts';
 
 export type AttentionInputs = {
@@ -47,6 +50,7 @@ const op = defineOp<AttentionInputs, AttentionAttrs>({
       );
       return [out, normaliser];
     },
+    webgpu: (inputs, attrs, backend) => attentionOnDevice(backend, inputs, attrs),
   },
   gradient: ({ dys: [dy], inputs, outputs: [out, normaliser], attrs }) => {
     const { window, scale } = attrs;
@@ -81,8 +85,38 @@ const gradOp = defineOp<AttentionInputs & { out: Tensor; normaliser: Tensor; dy:
       );
       return [dq, dk, dv];
     },
+    webgpu: (inputs, attrs, backend) => attentionGradOnDevice(backend, inputs, attrs),
   },
 });
+
+/**
+ * A sink is one logit more per head that no value belongs to (Xiao et al. 2024; GPT-OSS): it multiplies a query's
+ * result by g = σ(lse − sink). Outputs as above, but the result is the multiplied one.
+ */
+const sinkOp = defineOp<AttentionInputs & { sinks: Tensor }, AttentionAttrs>({
+  name: 'SinkAttention',
+  reference: ({ sinks, ...inputs }, { window, scale }) => {
+    const [out, normaliser] = op(inputs, { window, scale }) as [Tensor, Tensor];
+    return [out.mul(keptShare(normaliser, sinks)), normaliser];
+  },
+  // with o = g·out the backward pass of attention, told dout = g·do and o in place of out, gives dq, dk and dv: its
+  // rowsum(dout ⊙ o) = g²·rowsum(do ⊙ out) is rowsum(dout ⊙ out) − dlse, dlse = g(1 − g)·rowsum(do ⊙ out)
+  gradient: ({ dys: [dy], inputs: { sinks, ...inputs }, outputs: [out, normaliser], attrs }) => {
+    const { window, scale } = attrs;
+    const kept = keptShare(normaliser!, sinks);
+    const [q, k, v] = gradOp(
+      { ...inputs, out: out!, normaliser: normaliser!, dy: dy!.mul(kept) },
+      { window, scale },
+    );
+    const dSinks = dy!.mul(out!).sum(-1, true).mul(tf.sub(1, kept)).sum([0, 1, 3]).neg();
+    return { q: q!, k: k!, v: v!, sinks: dSinks };
+  },
+});
+
+/** σ(lse − sink) [B,S,heads,1]. */
+function keptShare(normaliser: Tensor, sinks: Tensor): Tensor {
+  return tf.sigmoid(normaliser.transpose([0, 2, 1]).sub(sinks)).expandDims(3);
+}
 
 function sizes({ q, k, v }: KernelInputs<AttentionInputs>) {
   const [batch, length, heads, width] = q.shape as [number, number, number, number];
@@ -114,12 +148,14 @@ export interface CausalAttentionOptions {
   readonly window?: number | undefined;
   /** Positive, multiplies q·kᵀ; 1/√d by default. */
   readonly scale?: number | undefined;
+  /** [heads] float32: one logit more in each head's softmax, whose share of the attention goes nowhere. */
+  readonly sinks?: Tensor1D | undefined;
 }
 
 /**
  * q [B,S,heads,d], k [B,K,key heads,d], v [B,K,key heads,e], the last S keys being the queries' own positions →
  * softmax(scale·q·kᵀ) v over the keys at or before each query, [B,S,heads,e]. Query head i uses key head
- * ⌊i·key heads/heads⌋. A query that sees no key gives 0. Differentiable in q, k and v; the caller owns the result.
+ * ⌊i·key heads/heads⌋. A query that sees no key gives 0. Differentiable in q, k, v and sinks; the caller owns the result.
  *
  * @throws SHAPE, VALUE for shapes that do not fit together
  */
@@ -129,7 +165,7 @@ export function causalAttention(
   v: Tensor4D,
   options: CausalAttentionOptions = {},
 ): Tensor4D {
-  const { queryDocuments, keyDocuments, window = 0 } = options;
+  const { queryDocuments, keyDocuments, sinks, window = 0 } = options;
   const where = 'causalAttention';
   const [batch, length, heads, width] = q.shape;
   checkShape(k.shape, [batch, -1, -1, width], `${where} k`);
@@ -154,10 +190,11 @@ export function causalAttention(
   );
   checkDocuments(queryDocuments, [batch, length], `${where} queryDocuments`);
   checkDocuments(keyDocuments, [batch, k.shape[1]], `${where} keyDocuments`);
-  const [out, normaliser] = op({ q, k, v, queryDocuments, keyDocuments }, { window, scale }) as [
-    Tensor4D,
-    Tensor,
-  ];
+  if (sinks !== undefined) checkShape(sinks.shape, [heads], `${where} sinks`);
+  const inputs = { q, k, v, queryDocuments, keyDocuments };
+  const attrs = { window, scale };
+  const outputs = sinks === undefined ? op(inputs, attrs) : sinkOp({ ...inputs, sinks }, attrs);
+  const [out, normaliser] = outputs as [Tensor4D, Tensor];
   normaliser.dispose();
   return out;
 }

@@ -4,6 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { defineOp } from '../define-op.ts';
 import { checkShape, SpectraError } from '../errors.ts';
 import { tensorKernels } from '../kernels/wasm/module.ts';
+import { crossEntropyGradOnDevice, crossEntropyOnDevice } from '../kernels/webgpu/cross-entropy.ts';
 
 type Inputs = { logits: Tensor; targets: Tensor; weights: Tensor };
 
@@ -32,6 +33,7 @@ const op = defineOp<Inputs, object>({
       );
       return [loss, normaliser];
     },
+    webgpu: (inputs, _, backend) => crossEntropyOnDevice(backend, inputs),
   },
   gradient: ({ dys: [dy], inputs, outputs: [, normaliser] }) => ({
     logits: gradOp({ ...inputs, normaliser: normaliser!, dy: dy! }, {})[0]!,
@@ -62,6 +64,7 @@ const gradOp = defineOp<Inputs & { normaliser: Tensor; dy: Tensor }, object>({
       );
       return [out];
     },
+    webgpu: (inputs, _, backend) => crossEntropyGradOnDevice(backend, inputs),
   },
 });
 

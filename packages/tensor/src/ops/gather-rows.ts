@@ -4,6 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { defineOp, type Op } from '../define-op.ts';
 import { checkShape, SpectraError } from '../errors.ts';
 import { tensorKernels } from '../kernels/wasm/module.ts';
+import { gatherRowsOnDevice } from '../kernels/webgpu/gather-rows.ts';
 import { segmentSum as segmentSumOnDevice } from '../kernels/webgpu/segment-sum.ts';
 
 const gatherOp: Op<{ x: Tensor; indices: Tensor }, object> = defineOp({
@@ -30,6 +31,7 @@ const gatherOp: Op<{ x: Tensor; indices: Tensor }, object> = defineOp({
       );
       return [out];
     },
+    webgpu: ({ x, indices }, _, backend) => gatherRowsOnDevice(backend, x, indices),
   },
   gradient: ({ dys: [dy], inputs: { x, indices } }) => ({
     x: segmentOp({ x: dy!, ids: indices }, { segments: x.shape[0]! })[0]!,

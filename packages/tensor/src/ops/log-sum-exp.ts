@@ -3,6 +3,7 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 import { add, exp, expandDims, log, max, maximum, mul, reshape, sub, sum, util } from '@tensorflow/tfjs-core';
 import { defineOp } from '../define-op.ts';
 import { checkValue, SpectraError } from '../errors.ts';
+import { logSumExpOnDevice } from '../kernels/webgpu/log-sum-exp.ts';
 
 /** Stands in for −∞ where it would be subtracted from itself. */
 const LOWEST = -3e38;
@@ -18,6 +19,7 @@ const op = defineOp<{ x: Tensor }, Attributes>({
     return [add(log(sum(exp(sub(x, top)), axis)), reshape(top, reducedShape(x, axis)))];
   },
   // the softmax; 0 in a row of −∞
+  kernels: { webgpu: ({ x }, { axis }, backend) => logSumExpOnDevice(backend, x, axis) },
   gradient: ({ dys, inputs, outputs, attrs: { axis } }) => {
     const level = expandDims(maximum(outputs[0]!, LOWEST), axis);
     return { x: mul(expandDims(dys[0]!, axis), exp(sub(inputs.x, level))) };

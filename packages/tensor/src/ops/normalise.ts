@@ -3,6 +3,7 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 import { greaterEqual, mul, rsqrt, square, sub, sum, where, zerosLike } from '@tensorflow/tfjs-core';
 import { defineOp } from '../define-op.ts';
 import { SpectraError } from '../errors.ts';
+import { normaliseGradOnDevice, normaliseOnDevice } from '../kernels/webgpu/normalise.ts';
 
 /** Shorter vectors have no direction. */
 const SHORTEST = 1e-6;
@@ -13,10 +14,17 @@ const op = defineOp<{ x: Tensor }, object>({
     const inverse = inverseLength(x);
     return [mul(x, inverse), inverse];
   },
+  kernels: { webgpu: ({ x }, _, backend) => normaliseOnDevice(backend, x, SHORTEST) },
   gradient: ({ dys, outputs }) => {
-    const [dy, [y, inverse]] = [dys[0]!, outputs as [Tensor, Tensor]];
-    return { x: mul(inverse, sub(dy, mul(y, sum(mul(y, dy), -1, true)))) };
+    const [y, inverses] = outputs as [Tensor, Tensor];
+    return { x: gradOp({ y, inverses, dy: dys[0]! }, {})[0]! };
   },
+});
+
+const gradOp = defineOp<{ y: Tensor; inverses: Tensor; dy: Tensor }, object>({
+  name: 'NormaliseGrad',
+  reference: ({ y, inverses, dy }) => [mul(inverses, sub(dy, mul(y, sum(mul(y, dy), -1, true))))],
+  kernels: { webgpu: (inputs, _, backend) => normaliseGradOnDevice(backend, inputs) },
 });
 
 /** 1/‖x‖ over the last axis, kept; 0 under `SHORTEST`. */

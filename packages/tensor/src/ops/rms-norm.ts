@@ -3,6 +3,7 @@ import type { Tensor, Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
 import { defineOp } from '../define-op.ts';
 import { checkShape } from '../errors.ts';
 import { tensorKernels } from '../kernels/wasm/module.ts';
+import { rmsNormGradOnDevice, rmsNormOnDevice } from '../kernels/webgpu/rms-norm.ts';
 
 interface Attrs {
   readonly epsilon: number;
@@ -25,6 +26,7 @@ const op = defineOp<{ x: Tensor; weight: Tensor }, Attrs>({
       );
       return [out];
     },
+    webgpu: (inputs, { epsilon }, backend) => rmsNormOnDevice(backend, inputs, epsilon),
   },
   gradient: ({ dys: [dy], inputs: { x, weight }, attrs: { epsilon } }) => {
     const [dx, dw] = gradOp({ x, weight, dy: dy! }, { epsilon });
@@ -57,6 +59,7 @@ const gradOp = defineOp<{ x: Tensor; weight: Tensor; dy: Tensor }, Attrs>({
       );
       return [dx, dw];
     },
+    webgpu: (inputs, { epsilon }, backend) => rmsNormGradOnDevice(backend, inputs, epsilon),
   },
 });
 

@@ -4,6 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { defineOp, type Op } from '../define-op.ts';
 import { checkShape, checkValue } from '../errors.ts';
 import { tensorKernels } from '../kernels/wasm/module.ts';
+import { rotaryOnDevice } from '../kernels/webgpu/rotary.ts';
 
 const op: Op<{ x: Tensor; cos: Tensor; sin: Tensor }, { readonly inverse: boolean }> = defineOp({
   name: 'Rotary',
@@ -35,6 +36,7 @@ const op: Op<{ x: Tensor; cos: Tensor; sin: Tensor }, { readonly inverse: boolea
       );
       return [out];
     },
+    webgpu: (inputs, { inverse }, backend) => rotaryOnDevice(backend, inputs, inverse),
   },
   // cos and sin are constants; where a factor scales both, the transpose is still the inverse turn times it
   gradient: ({ dys: [dy], inputs: { cos, sin }, attrs: { inverse } }) => ({

@@ -4,6 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { defineOp } from '../define-op.ts';
 import { checkShape, checkValue } from '../errors.ts';
 import { tensorKernels } from '../kernels/wasm/module.ts';
+import { swigluGradOnDevice, swigluOnDevice } from '../kernels/webgpu/swiglu.ts';
 
 const op = defineOp<{ h: Tensor }, object>({
   name: 'Swiglu',
@@ -18,6 +19,7 @@ const op = defineOp<{ h: Tensor }, object>({
       tensorKernels(call.backend).swiglu(call.address(h), call.address(out), rows, width);
       return [out];
     },
+    webgpu: ({ h }, _, backend) => swigluOnDevice(backend, h),
   },
   gradient: ({ dys: [dy], inputs: { h } }) => ({ h: gradOp({ h, dy: dy! }, {})[0]! }),
 });
@@ -43,6 +45,7 @@ const gradOp = defineOp<{ h: Tensor; dy: Tensor }, object>({
       );
       return [out];
     },
+    webgpu: ({ h, dy }, _, backend) => swigluGradOnDevice(backend, h, dy),
   },
 });
 
@@ -60,4 +63,10 @@ export function swiglu(h: Tensor2D): Tensor2D {
   checkShape(h.shape, [-1, -1], 'swiglu');
   checkValue(h.shape[1] % 2 === 0, `needs an even width, got ${h.shape[1]}.`, 'swiglu');
   return op({ h }, {})[0] as Tensor2D;
+}
+
+/** The gradient of `swiglu` at h [N,2I] for the cotangent dy [N,I]: [N,2I]; not differentiable itself. The caller owns it. */
+export function swigluGrad(h: Tensor2D, dy: Tensor2D): Tensor2D {
+  checkShape(dy.shape, [h.shape[0], h.shape[1] / 2], 'swigluGrad dy');
+  return gradOp({ h, dy }, {})[0] as Tensor2D;
 }

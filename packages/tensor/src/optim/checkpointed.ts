@@ -16,6 +16,7 @@ import {
 import { BACKEND_NAMES } from '../define-op.ts';
 import { SpectraError } from '../errors.ts';
 import type { Parameter } from '../parameter.ts';
+import { reverse } from './reverse.ts';
 import { lastTapeNode, releaseTape, type TapeNode, taping } from './tape.ts';
 
 /** A deterministic function of its inputs and of `parameters`, without other effects: it runs twice. */
@@ -99,7 +100,7 @@ function recomputedGradients(
   const xs = wanted.map(key => sources[Number(key)]!);
   const grads = tidy(() => {
     const loss = (): Tensor => tieOutputs(name, fn(...sources.slice(0, count)), dys);
-    const found = releaseTape(() => engine().gradients(loss, xs, undefined, true)).grads;
+    const found = releaseTape(() => reverse(loss, xs)).grads;
     return xs.map((x, i) => found[i] ?? zeros(x.shape));
   });
   return Object.fromEntries(wanted.map((key, i) => [key, () => grads[i]!.clone()]));

@@ -1,8 +1,9 @@
 /** Value and gradients of a loss with respect to named parameters. */
 import type { Scalar, Tensor } from '@tensorflow/tfjs-core';
-import { engine } from '@tensorflow/tfjs-core';
+import { engine, tidy } from '@tensorflow/tfjs-core';
 import { SpectraError } from '../errors.ts';
 import type { Parameter } from '../parameter.ts';
+import { reverse } from './reverse.ts';
 import { releaseTape } from './tape.ts';
 
 export interface ValueAndGrads {
@@ -44,8 +45,8 @@ export function valueAndGrads(f: () => Scalar, parameters: readonly Parameter[])
   if (names.length === 0) return { value: engine().tidy(scalar), grads: new Map() };
   const variables = [...wanted.values()].map(parameter => parameter.variable as Tensor);
   // the tidy: a backward pass that throws leaves the value behind
-  const { value, grads } = engine().tidy(() =>
-    releaseTape(() => engine().gradients(scalar, variables, undefined, true)),
+  const { value, grads } = tidy(() =>
+    releaseTape(() => reverse(scalar, variables) as { value: Tensor; grads: Tensor[] }),
   );
   const found = names.map((name, i) => [name, grads[i]] as const);
   return {

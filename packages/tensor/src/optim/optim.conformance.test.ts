@@ -170,10 +170,10 @@ describe('globalNorm', () => {
   it('is the length of all gradients together, and safe at 0', async () => {
     const [a, b, zero] = [tf.tensor2d([[3, 0]]), tf.scalar(4), tf.zeros([3])];
     expect((await globalNorm([a, b])).norm).toBe(5);
-    expect(await clipByGlobalNorm([a, b], 2.5)).toEqual({ norm: 5, nonFinite: [], scale: 0.5 });
+    expect(await clipByGlobalNorm([a, b], 2.5)).toMatchObject({ norm: 5, nonFinite: [], scale: 0.5 });
     expect(await clipByGlobalNorm([a, b], 10)).toMatchObject({ scale: 1 });
-    expect(await clipByGlobalNorm([zero], 1)).toEqual({ norm: 0, nonFinite: [], scale: 1 });
-    expect(await clipByGlobalNorm([], 1)).toEqual({ norm: 0, nonFinite: [], scale: 1 });
+    expect(await clipByGlobalNorm([zero], 1)).toMatchObject({ norm: 0, nonFinite: [], scale: 1 });
+    expect(await clipByGlobalNorm([], 1)).toMatchObject({ norm: 0, nonFinite: [], scale: 1 });
     tf.dispose([a, b, zero]);
   });
 

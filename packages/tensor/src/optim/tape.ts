@@ -4,7 +4,9 @@ import { engine } from '@tensorflow/tfjs-core';
 
 /** One recorded operation. tfjs calls `gradient` as a method of a copy whose `inputs` it cut to the needed ones. */
 export interface TapeNode {
+  readonly kernelName: string;
   inputs: Record<string, Tensor>;
+  outputs: Tensor[];
   saved: Tensor[];
   /** Gives a function per input name; an element of `dys` is null where nothing used that output. */
   gradient: (this: TapeNode, dys: (Tensor | null)[]) => Record<string, () => Tensor>;
@@ -14,6 +16,7 @@ interface TapeState {
   activeTape: TapeNode[] | null;
   gradientDepth: number;
   kernelDepth: number;
+  nextTensorId: number;
 }
 
 function state(): TapeState {
@@ -23,6 +26,32 @@ function state(): TapeState {
 /** Whether operations are being recorded. */
 export function taping(): boolean {
   return state().gradientDepth > 0 && state().kernelDepth === 0;
+}
+
+/** Whether a gradient is being recorded, even if this operation is not. */
+export function recording(): boolean {
+  return state().gradientDepth > 0;
+}
+
+/** Every tensor made from now on has at least this id. */
+export function tensorsMade(): number {
+  return state().nextTensorId;
+}
+
+/** Records f() on a tape of its own and hands both to `use`; the tape ends with it. Not within another recording. */
+export function record<T>(f: () => Tensor, use: (value: Tensor, tape: readonly TapeNode[]) => T): T {
+  const tape: TapeNode[] = [];
+  state().activeTape = tape;
+  state().gradientDepth++;
+  let value: Tensor;
+  try {
+    value = engine().tidy('forward', f);
+  } finally {
+    state().gradientDepth--;
+  }
+  const used = use(value, tape);
+  state().activeTape = null;
+  return used;
 }
 
 /** The operation recorded last. */

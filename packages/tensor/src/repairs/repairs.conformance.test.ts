@@ -2,7 +2,8 @@ import { backendUnderTest, testBackend } from '@spectra/testing';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { checkDevice } from '../check-device.ts';
-import { type Case, cases } from './cases.ts';
+import type { Case } from './case.ts';
+import { cases } from './cases.ts';
 import { REPAIRS, type RepairName } from './install.ts';
 import { installRepair, removeRepair } from './patch.ts';
 

@@ -1,4 +1,4 @@
-/** Matrix products with a long inner axis on WebGPU. */
+/** Fused matrix products with a long inner axis on WebGPU; the plain ones are our own (`kernels/webgpu/gemm.ts`). */
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { env, util } from '@tensorflow/tfjs-core';
@@ -13,29 +13,27 @@ const SPLIT_FROM = 2000;
 /** Up to this output size it takes its reduction program, which is in order. */
 const REDUCE_TO = 128;
 
-function inOrder(kernelName: string): KernelWrap {
-  return stock => call => {
-    const { a, b } = call.inputs as { a: TensorInfo; b: TensorInfo };
-    const { transposeA, transposeB } = call.attrs as unknown as {
-      transposeA?: boolean;
-      transposeB?: boolean;
-    };
-    const kernel = present(stock, kernelName);
-    const inner = a.shape.at(transposeA === true ? -2 : -1) as number;
-    const rows = a.shape.at(transposeA === true ? -1 : -2) as number;
-    const columns = b.shape.at(transposeB === true ? -2 : -1) as number;
-    const batch = Math.max(...[a, b].map(({ shape }) => util.sizeFromShape(shape.slice(0, -2))));
-    const splits = batch === 1 && inner >= SPLIT_FROM && rows * columns > REDUCE_TO;
-    if (!splits || !fewWorkgroups(call.backend as WebGPUBackend, rows, columns)) return kernel(call);
-    const before = env().getNumber(FLAG);
-    env().set(FLAG, before < 0 ? SMALL_OUTPUT : before);
-    try {
-      return kernel(call);
-    } finally {
-      env().set(FLAG, before);
-    }
+const inOrder: KernelWrap = stock => call => {
+  const { a, b } = call.inputs as { a: TensorInfo; b: TensorInfo };
+  const { transposeA, transposeB } = call.attrs as unknown as {
+    transposeA?: boolean;
+    transposeB?: boolean;
   };
-}
+  const kernel = present(stock, '_FusedMatMul');
+  const inner = a.shape.at(transposeA === true ? -2 : -1) as number;
+  const rows = a.shape.at(transposeA === true ? -1 : -2) as number;
+  const columns = b.shape.at(transposeB === true ? -2 : -1) as number;
+  const batch = Math.max(...[a, b].map(({ shape }) => util.sizeFromShape(shape.slice(0, -2))));
+  const splits = batch === 1 && inner >= SPLIT_FROM && rows * columns > REDUCE_TO;
+  if (!splits || !fewWorkgroups(call.backend as WebGPUBackend, rows, columns)) return kernel(call);
+  const before = env().getNumber(FLAG);
+  env().set(FLAG, before < 0 ? SMALL_OUTPUT : before);
+  try {
+    return kernel(call);
+  } finally {
+    env().set(FLAG, before);
+  }
+};
 
 /** tfjs's own condition for splitting. */
 function fewWorkgroups(backend: WebGPUBackend, rows: number, columns: number): boolean {
@@ -47,8 +45,9 @@ function fewWorkgroups(backend: WebGPUBackend, rows: number, columns: number): b
 }
 
 export const orderedMatMul: Repair = {
-  fault: 'A matrix product with an inner size of 2000 or more adds with float atomics: two runs differ.',
+  fault:
+    'A fused matrix product with an inner size of 2000 or more adds with float atomics: two runs differ.',
   kernels: {
-    webgpu: { BatchMatMul: inOrder('BatchMatMul'), _FusedMatMul: inOrder('_FusedMatMul') },
+    webgpu: { _FusedMatMul: inOrder },
   },
 };

@@ -6,12 +6,7 @@
  */
 import type { Tensor, Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
-import {
-  type GruCotangentInputs,
-  type GruGradientInputs,
-  type GruInputs,
-  gruCotangentsOp,
-} from '../../gru-op.ts';
+import type { GruGradientInputs, GruInputs } from '../../gru-op.ts';
 
 /** One cell step: projected inputs [B,3G], state [B,G] → state [B,G]. */
 function cellStep(projected: Tensor2D, h: Tensor2D, weightT: Tensor2D, bias: Tensor): Tensor2D {
@@ -70,30 +65,37 @@ export function gruBackwardReference(inputs: GruGradientInputs): Tensor[] {
     3 * G,
   ]);
   const part = (x: Tensor, gate: number) => tf.slice(x, [0, 0, gate * G], [-1, -1, G]);
-  const r = tf.sigmoid(tf.add(part(projected, 0), part(hidden, 0)));
-  const z = tf.sigmoid(tf.add(part(projected, 1), part(hidden, 1)));
-  const n = tf.tanh(tf.add(part(projected, 2), tf.mul(r, part(hidden, 2))));
+  const gate = (i: number): [Tensor, Tensor] => {
+    const a = tf.add(part(projected, i), part(hidden, i));
+    return [tf.sigmoid(a), tf.sigmoid(tf.neg(a))]; // 1 − σ(a) is 0 in float32 long before σ(−a) is
+  };
+  const [r, notR] = gate(0);
+  const [z, notZ] = gate(1);
+  const a = tf.add(part(projected, 2), tf.mul(r, part(hidden, 2)));
+  const n = tf.tanh(a);
 
-  // what a cotangent of h' is multiplied with at each pre-activation
-  const atN = tf.mul(tf.sub(1, z), tf.sub(1, tf.square(n)));
-  const atR = tf.mul(tf.mul(atN, part(hidden, 2)), tf.mul(r, tf.sub(1, r)));
-  const atZ = tf.mul(tf.sub(before, n), tf.mul(z, tf.sub(1, z)));
+  // what a cotangent of h' is multiplied with at each pre-activation; 1 − tanh²(a) = 4 σ(2a) σ(−2a)
+  const atN = tf.mul(notZ, tf.mul(4, tf.mul(tf.sigmoid(tf.mul(2, a)), tf.sigmoid(tf.mul(-2, a)))));
+  const atR = tf.mul(tf.mul(atN, part(hidden, 2)), tf.mul(r, notR));
+  const atZ = tf.mul(tf.sub(before, n), tf.mul(z, notZ));
   const toProjected = masked(tf.concat([atR, atZ, atN], 2), live);
   const toHidden = masked(tf.concat([atR, atZ, tf.mul(atN, r)], 2), live);
   const direct = live === undefined ? z : tf.add(tf.mul(z, live), tf.sub(1, live));
 
-  const [cotangents] = gruCotangentsOp(
-    { dStates, factors: masked(toHidden, continues), direct: masked(direct, continues), weight },
-    {},
-  );
-  const totals = tf.slice(cotangents!, [0, 1, 0], [-1, S, -1]);
+  const cotangents = cotangentsOf({
+    dStates,
+    factors: masked(toHidden, continues),
+    direct: masked(direct, continues),
+    weight,
+  });
+  const totals = tf.slice(cotangents, [0, 1, 0], [-1, S, -1]);
   const all = tf.tile(totals, [1, 1, 3]);
   const atHidden2d = tf.reshape(tf.mul(all, toHidden), [B * S, 3 * G]) as Tensor2D;
   return [
     tf.mul(all, toProjected),
     tf.matMul(atHidden2d, before2d as Tensor2D, true, false),
     tf.sum(atHidden2d, 0),
-    tf.reshape(tf.slice(cotangents!, [0, 0, 0], [-1, 1, -1]), [B, G]),
+    tf.reshape(tf.slice(cotangents, [0, 0, 0], [-1, 1, -1]), [B, G]),
   ];
 }
 
@@ -103,7 +105,12 @@ export function gruBackwardReference(inputs: GruGradientInputs): Tensor[] {
  *
  * @returns [B,S+1,G]: the cotangent of the state before the first position, then that of the state after each.
  */
-export function cotangentsReference({ dStates, factors, direct, weight }: GruCotangentInputs): Tensor[] {
+function cotangentsOf({
+  dStates,
+  factors,
+  direct,
+  weight,
+}: Readonly<Record<'dStates' | 'factors' | 'direct' | 'weight', Tensor>>): Tensor {
   const [B, S, G] = dStates.shape as [number, number, number];
   const given = tf.unstack(dStates, 1);
   const directs = tf.unstack(direct, 1);
@@ -118,7 +125,7 @@ export function cotangentsReference({ dStates, factors, direct, weight }: GruCot
       return tf.add(tf.mul(total, directs[s]!), tf.matMul(d, weight as Tensor2D));
     });
   }
-  return [tf.stack([carried, ...totals], 1)];
+  return tf.stack([carried, ...totals], 1);
 }
 
 /** [B,S] → S columns [B,1], each 0 or 1. */

@@ -1,12 +1,8 @@
 /** s = ⟨R, X⟩ row by row, and back. */
-import { dot, multiple } from './rows.as';
+import { multiple, rowDots } from './rows.as';
 
 export function domainScore(rows: i32, D: i32, a: usize, b: usize, out: usize): void {
-  const step = <usize>D << 2;
-  for (let i = 0; i < rows; i++) {
-    store<f32>(out, dot(a, b, D));
-    a += step; b += step; out += 4;
-  }
+  rowDots(rows, D, a, <usize>D << 2, b, <usize>D << 2, out);
 }
 
 /** dA = dy·B, dB = dy·A. */

@@ -1,4 +1,10 @@
+export { expertLoad, gateForward } from '../../../../routing/src/kernels/wasm/gate-weights.as';
+export { topK } from '../../../../routing/src/kernels/wasm/top-k.as';
 export { keepMathConstants } from '../../../../tensor/src/kernels/wasm/math.as';
 export { domainScore, domainScoreBackward } from './domain-score.as';
-export { gruBackward, gruBackwardWork, gruForward, gruForwardWork } from './gru.as';
+export { rowEntropy, rowEntropyGradient } from './entropy.as';
+export { gruBackward, gruBackwardWork, gruForward, gruForwardWork, gruPrevious } from './gru.as';
+export { pricedPlan, scaled } from './priced-plan.as';
+export { routerCostGradient, routerCostGradientWork } from './router-cost-gradient.as';
+export { costOfScores, costOfScoresWork, routerCost, routerCostWork } from './router-cost.as';
 export { speciality, specialityBackward, specialityWork } from './speciality.as';

@@ -1,150 +1,174 @@
 /**
- * WGSL for what is sequential in a GRU: one workgroup per sequence walks over its positions, so that a layer is one
- * dispatch and not thousands. The state lies in workgroup memory.
+ * The recurrence of a GRU on the device: one workgroup a sequence walks over its positions, so that a layer is one
+ * dispatch and not thousands. The state lies in workgroup memory; the weight, transposed so that neighbours read
+ * neighbours, comes from the cache at every position: 2 operations for 4 bytes, the cache's speed is the limit. A single
+ * position (a token decoded, or recurrence over depth) is a matrix product instead.
  */
-import type { WebGPUBackend } from '@spectra/tensor';
+import {
+  gemmShader,
+  type KernelInputs,
+  releaseTensors,
+  runElementwise,
+  runShader,
+  tileSide,
+  type WebGPUBackend,
+  WORKGROUP_BYTES,
+} from '@spectra/tensor';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
+import type { GruInputs } from '../../gru-op.ts';
 
-type Program = Parameters<WebGPUBackend['runWebGPUProgram']>[0];
+export const WORKGROUP = 256;
 
-const WORKGROUP = 128;
-/** Workgroups of one dispatch, and floats of workgroup memory, that every device grants. */
-const MOST_WORKGROUPS = 65535;
-const MOST_FLOATS = 4096;
-
-/** Whether the kernels take this case; a single position is one product, which the reference does as well. */
-export function sequentialOnDevice(batch: number, positions: number, stateSize: number): boolean {
-  return positions > 1 && batch > 0 && batch <= MOST_WORKGROUPS && 4 * stateSize <= MOST_FLOATS;
+/** Whether a sequence's state and gates fit into workgroup memory, and there is anything to do. */
+export function fitsSequence(batch: number, positions: number, stateSize: number): boolean {
+  return batch * positions * stateSize > 0 && 16 * stateSize <= WORKGROUP_BYTES;
 }
 
-function perSequence(
-  outputShape: number[],
-  variableNames: string[],
-  key: string,
-  declarations: string,
-  body: string,
-): Program {
-  return {
-    outputShape,
-    variableNames,
-    shaderKey: key,
-    workgroupSize: [WORKGROUP, 1, 1],
-    dispatchLayout: { x: [0] },
-    dispatch: [outputShape[0]!, 1, 1],
-    uniforms: 'positions : i32,',
-    getUserCode: () => `${declarations}
-fn main(index : i32) {
-  let b = i32(workgroupId.x);
-  let lane = i32(localId.x);
-  ${body}
-}`,
-  };
-}
-
-interface ForwardInputs {
-  readonly projected: TensorInfo;
-  readonly weight: TensorInfo;
-  readonly bias: TensorInfo;
-  readonly initial: TensorInfo;
-  readonly mask?: TensorInfo | undefined;
-  readonly documentStart?: TensorInfo | undefined;
-}
+/** σ, and tanh, which is NaN of a large argument on some devices. */
+export const GATES = `
+fn sigmoid(x: f32) -> f32 { return 1.0 / (1.0 + exp(-x)); }
+fn safeTanh(x: f32) -> f32 { return tanh(clamp(x, -15.0, 15.0)); }`;
 
 /** states [B,S,G] */
-export function gruForwardOnDevice(inputs: ForwardInputs, backend: WebGPUBackend): TensorInfo[] | undefined {
-  const { projected, weight, bias, initial, mask, documentStart } = inputs;
-  const [B, S, G] = [projected.shape[0]!, projected.shape[1]!, weight.shape[1]!];
-  if (!sequentialOnDevice(B, S, G)) return undefined;
-  const flags = [
-    mask === undefined ? [] : ['mask'],
-    documentStart === undefined ? [] : ['documentStart'],
-  ].flat();
-  const program = perSequence(
-    [B, S, G],
-    ['projected', 'weight', 'bias', 'initial', ...flags],
-    `spectraGruForward${G}_${flags.join('_')}`,
-    `
-const G = ${G};
-var<workgroup> h : array<f32, ${G}>;
-var<workgroup> hidden : array<f32, ${3 * G}>;
-fn sigmoid(x : f32) -> f32 { return 1.0 / (1.0 + exp(-x)); }`,
-    `
-  for (var j = lane; j < G; j += ${WORKGROUP}) { h[j] = initial[b * G + j]; }
+export function gruForwardOnDevice(
+  inputs: KernelInputs<GruInputs>,
+  backend: WebGPUBackend,
+): TensorInfo[] | undefined {
+  const { projected, weight } = inputs;
+  const [batch, positions, size] = [projected.shape[0]!, projected.shape[1]!, weight.shape[1]!];
+  if (!fitsSequence(batch, positions, size)) return undefined;
+  return [positions === 1 ? onePosition(inputs, backend) : sequences(inputs, backend)];
+}
+
+function sequences(
+  { projected, weight, bias, initial, mask, documentStart }: KernelInputs<GruInputs>,
+  backend: WebGPUBackend,
+): TensorInfo {
+  const [batch, positions, size] = [projected.shape[0]!, projected.shape[1]!, weight.shape[1]!];
+  const { transposed } = runElementwise(backend, {
+    inputs: { weight },
+    outputs: { transposed: { shape: [size, 3 * size] } },
+    count: 3 * size * size,
+    sizes: { size },
+    body: '  transposed[i] = weight[i % (3u * p.size) * p.size + i / (3u * p.size)];',
+  });
+  const { states } = runShader(backend, {
+    inputs: { projected, transposed, bias, initial, mask, documentStart },
+    outputs: { states: { shape: [batch, positions, size] } },
+    sizes: { positions },
+    workgroupSize: WORKGROUP,
+    workgroups: batch,
+    declarations: `
+const G = ${size}u;
+var<workgroup> h: array<f32, G>;
+var<workgroup> hidden: array<f32, 3 * G>;
+${GATES}`,
+    body: `
+  for (var j = lane; j < G; j += WORKGROUP) { h[j] = initial[group * G + j]; }
   workgroupBarrier();
-  for (var s = 0; s < uniforms.positions; s++) {
-    let t = b * uniforms.positions + s;
+  for (var s = 0u; s < p.positions; s++) {
+    let t = group * p.positions + s;
     let live = ${mask === undefined ? 'true' : 'mask[t] != 0.0'};
     let kept = ${documentStart === undefined ? '1.0' : '1.0 - documentStart[t]'};
-    for (var row = lane; row < 3 * G; row += ${WORKGROUP}) {
+    for (var row = lane; row < 3u * G; row += WORKGROUP) {
       var sum = 0.0;
-      for (var i = 0; i < G; i++) { sum += weight[row * G + i] * h[i]; }
+      for (var k = 0u; k < G; k++) { sum = fma(transposed[k * 3u * G + row], h[k], sum); }
       hidden[row] = bias[row] + kept * sum;
     }
     workgroupBarrier();
-    for (var j = lane; j < G; j += ${WORKGROUP}) {
-      let x = 3 * t * G + j;
+    for (var j = lane; j < G; j += WORKGROUP) {
+      let x = 3u * t * G + j;
       let before = kept * h[j];
       let r = sigmoid(projected[x] + hidden[j]);
       let z = sigmoid(projected[x + G] + hidden[j + G]);
-      // tanh of a large argument is NaN on some devices
-      let n = tanh(clamp(projected[x + 2 * G] + r * hidden[j + 2 * G], -15.0, 15.0));
+      let n = safeTanh(projected[x + 2u * G] + r * hidden[j + 2u * G]);
       let next = select(before, n + z * (before - n), live);
       h[j] = next;
-      result[t * G + j] = next;
+      states[t * G + j] = next;
     }
     workgroupBarrier();
   }`,
-  );
-  const tensors = [projected, weight, bias, initial, mask, documentStart].filter(t => t !== undefined);
-  return [backend.runWebGPUProgram(program, tensors, 'float32', [{ type: 'int32', data: [S] }])];
+  });
+  releaseTensors(backend, transposed);
+  return states;
 }
 
-interface CotangentInputs {
-  readonly dStates: TensorInfo;
-  readonly factors: TensorInfo;
-  readonly direct: TensorInfo;
-  readonly weight: TensorInfo;
+/** The state before each position: \`before(t, j)\`, of the row t = sequence·positions + position. */
+export function beforeState(documentStart: boolean): string {
+  return `
+fn before(t: u32, j: u32) -> f32 {
+  ${documentStart ? 'if (documentStart[t] != 0.0) { return 0.0; }' : ''}
+  let s = t % p.positions;
+  if (s == 0u) { return initial[t / p.positions * p.size + j]; }
+  return states[(t - 1u) * p.size + j];
+}`;
 }
 
-/** [B,S+1,G]; see `cotangentsReference`. */
-export function cotangentsOnDevice(
-  inputs: CotangentInputs,
+/** before·Uᵀ + c [B·S,3G]: what the gates of all positions get from the state before them. */
+export function hiddenGates(
   backend: WebGPUBackend,
-): TensorInfo[] | undefined {
-  const { dStates, factors, direct, weight } = inputs;
-  const [B, S, G] = dStates.shape as [number, number, number];
-  if (!sequentialOnDevice(B, S, G)) return undefined;
-  const program = perSequence(
-    [B, S + 1, G],
-    ['dStates', 'factors', 'direct', 'weight'],
-    `spectraGruCotangents${G}`,
-    `
-const G = ${G};
-var<workgroup> total : array<f32, ${G}>;
-var<workgroup> atHidden : array<f32, ${3 * G}>;`,
-    `
-  for (var j = lane; j < G; j += ${WORKGROUP}) { total[j] = 0.0; }
-  workgroupBarrier();
-  for (var s = uniforms.positions - 1; s >= 0; s--) {
-    let t = b * uniforms.positions + s;
-    for (var j = lane; j < G; j += ${WORKGROUP}) {
-      let d = total[j] + dStates[t * G + j];
-      total[j] = d;
-      result[(t + b + 1) * G + j] = d;
-      for (var gate = 0; gate < 3; gate++) {
-        atHidden[gate * G + j] = d * factors[(3 * t + gate) * G + j];
-      }
-    }
-    workgroupBarrier();
-    for (var j = lane; j < G; j += ${WORKGROUP}) {
-      var sum = total[j] * direct[t * G + j];
-      for (var row = 0; row < 3 * G; row++) { sum += atHidden[row] * weight[row * G + j]; }
-      total[j] = sum;
-    }
-    workgroupBarrier();
-  }
-  for (var j = lane; j < G; j += ${WORKGROUP}) { result[b * (uniforms.positions + 1) * G + j] = total[j]; }`,
-  );
-  const tensors = [dStates, factors, direct, weight];
-  return [backend.runWebGPUProgram(program, tensors, 'float32', [{ type: 'int32', data: [S] }])];
+  before: TensorInfo,
+  weight: TensorInfo,
+  bias: TensorInfo,
+): TensorInfo {
+  const [rows, size] = before.shape as [number, number];
+  const side = tileSide(rows, 3 * size, 1);
+  const tiles = Math.ceil((3 * size) / side);
+  return runShader(backend, {
+    inputs: { before, weight, bias },
+    outputs: { hidden: { shape: [rows, 3 * size] } },
+    sizes: { rows, size, tiles },
+    workgroups: Math.ceil(rows / side) * tiles,
+    ...gemmShader(
+      {
+        a: { value: 'before[m * p.size + k]', along: 'k' },
+        b: { value: 'weight[n * p.size + k]', along: 'k' },
+        bounds: `
+  let mFirst = group / p.tiles * SIDE;
+  let nFirst = group % p.tiles * SIDE;
+  let mEnd = p.rows;
+  let nEnd = 3u * p.size;
+  let kFirst = 0u;
+  let kEnd = p.size;`,
+        store: 'hidden[m * nEnd + n] = bias[n] + sum;',
+      },
+      side,
+    ),
+  }).hidden;
+}
+
+function onePosition(
+  { projected, weight, bias, initial, mask, documentStart }: KernelInputs<GruInputs>,
+  backend: WebGPUBackend,
+): TensorInfo {
+  const [batch, size] = initial.shape as [number, number];
+  const started =
+    documentStart === undefined
+      ? undefined
+      : runElementwise(backend, {
+          inputs: { initial, documentStart },
+          outputs: { before: { shape: [batch, size] } },
+          count: batch * size,
+          sizes: { size },
+          body: '  before[i] = select(initial[i], 0.0, documentStart[i / p.size] != 0.0);',
+        }).before;
+  const before = started ?? initial;
+  const hidden = hiddenGates(backend, before, weight, bias);
+  const { states } = runElementwise(backend, {
+    inputs: { projected, hidden, before, mask },
+    outputs: { states: { shape: [batch, 1, size] } },
+    count: batch * size,
+    sizes: { size },
+    declarations: GATES,
+    body: `
+  let x = i / p.size * 3u * p.size + i % p.size;
+  let r = sigmoid(projected[x] + hidden[x]);
+  let z = sigmoid(projected[x + p.size] + hidden[x + p.size]);
+  let n = safeTanh(projected[x + 2u * p.size] + r * hidden[x + 2u * p.size]);
+  let next = n + z * (before[i] - n);
+  states[i] = ${mask === undefined ? 'next' : 'select(before[i], next, mask[i / p.size] != 0.0)'};`,
+  });
+  releaseTensors(backend, hidden);
+  if (started !== undefined) releaseTensors(backend, started);
+  return states;
 }

@@ -1,1 +1,4 @@
-export { dispatchRows, combineRows } from './rows.as';
+export { setWideTiles } from '../../../../tensor/src/kernels/wasm/gemm.as';
+export { keepMathConstants } from '../../../../tensor/src/kernels/wasm/math.as';
+export { mixture, mixtureGrad, mixtureShape, mixtureWork } from './expert-mixture.as';
+export { combineRows } from './rows.as';

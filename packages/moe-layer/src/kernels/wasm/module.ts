@@ -1,8 +1,40 @@
 import { defineWasmModule } from '@spectra/tensor';
 import * as binary from '../../generated/wasm.js';
 
-interface MoeKernels {
-  dispatchRows(x: number, slotOfRow: number, out: number, rows: number, width: number, slots: number): void;
+/** Addresses are bytes in wasm memory. See the `*.as.ts` of each name. */
+export interface MoeKernels {
+  mixtureShape(hidden: number, inner: number, experts: number, slots: number): void;
+  mixtureWork(rows: number): number;
+  mixture(
+    x: number,
+    weights: number,
+    up: number,
+    down: number,
+    slotOfRow: number,
+    offsets: number,
+    h: number,
+    y: number,
+    tokens: number,
+    most: number,
+    work: number,
+  ): void;
+  mixtureGrad(
+    x: number,
+    weights: number,
+    up: number,
+    down: number,
+    slotOfRow: number,
+    offsets: number,
+    h: number,
+    dy: number,
+    dx: number,
+    dWeights: number,
+    dUp: number,
+    dDown: number,
+    tokens: number,
+    most: number,
+    work: number,
+  ): void;
   combineRows(
     rows: number,
     rowOfSlot: number,

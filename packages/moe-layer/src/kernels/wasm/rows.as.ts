@@ -1,19 +1,4 @@
-// Row movement for dispatch and combine. Widths need not be a multiple of 4.
-
-function copyRow(from: usize, to: usize, width: i32): void {
-  memory.copy(to, from, <usize>width << 2);
-}
-
-/** out[r] = x[slotOfRow[r] / slots]; zero where slotOfRow[r] < 0. */
-export function dispatchRows(x: usize, slotOfRow: usize, out: usize, rows: i32, width: i32, slots: i32): void {
-  const bytes = <usize>width << 2;
-  for (let r = 0; r < rows; r++) {
-    const slot = load<i32>(slotOfRow + (<usize>r << 2));
-    const to = out + <usize>r * bytes;
-    if (slot < 0) memory.fill(to, 0, bytes);
-    else copyRow(x + <usize>(slot / slots) * bytes, to, width);
-  }
-}
+/** The way back from the experts' rows to the tokens. Widths need not be a multiple of 4. */
 
 /** out[t] = sum over j of weights[t,j] * rows[rowOfSlot[t,j]], slots in order; empty slots add nothing. */
 export function combineRows(rows: usize, rowOfSlot: usize, weights: usize, out: usize, tokens: i32, slots: i32, width: i32): void {

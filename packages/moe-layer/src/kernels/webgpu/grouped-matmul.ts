@@ -1,63 +1,47 @@
-/** WGSL for the grouped products: the expert of a row is found on the device, so nothing is read back. */
-import type { WebGPUProgram } from '@spectra/tensor';
+/** The grouped products of rows that lie in the plan's order. */
+import type { WebGPUBackend } from '@spectra/tensor';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
+import { groupedOuterProduct, groupedProduct } from './grouped-gemm.ts';
 
-const WORKGROUP = 64;
-
-function flatProgram(
-  outputShape: number[],
-  variableNames: string[],
-  shaderKey: string,
-  body: string,
-): WebGPUProgram {
-  const size = outputShape.reduce((a, b) => a * b, 1);
-  return {
-    outputShape,
-    variableNames,
-    shaderKey,
-    workgroupSize: [WORKGROUP, 1, 1],
-    dispatchLayout: { x: outputShape.map((_, i) => i) },
-    dispatch: [Math.ceil(size / WORKGROUP), 1, 1],
-    size: true,
-    getUserCode: () => `fn main(index : i32) {
-      if (index < uniforms.size) {
-        let coords = getCoordsFromIndex(index);
-        ${body}
-      }
-    }`,
-  };
+export function groupedMatMulOnDevice(
+  backend: WebGPUBackend,
+  { x, w, offsets }: Readonly<Record<'x' | 'w' | 'offsets', TensorInfo>>,
+  transpose: boolean,
+): TensorInfo[] | undefined {
+  const [rows, k] = x.shape as [number, number];
+  const n = w.shape[transpose ? 1 : 2]!;
+  if (rows * k * n === 0) return undefined;
+  const product = groupedProduct(
+    backend,
+    {
+      inputs: { x, w },
+      offsets,
+      a: { value: 'x[m * p.k + k]', along: 'k' },
+      b: transpose
+        ? { value: 'w[(e * p.n + n) * p.k + k]', along: 'k' }
+        : { value: 'w[(e * p.k + k) * p.n + n]', along: 'n' },
+    },
+    [rows, n, k],
+  );
+  return [product];
 }
 
-export function groupedMatMulProgram(x: TensorInfo, w: TensorInfo, transpose: boolean): WebGPUProgram {
-  const [experts, inner, width] = [w.shape[0]!, x.shape[1]!, w.shape[transpose ? 1 : 2]!];
-  return flatProgram(
-    [x.shape[0]!, width],
-    ['x', 'w', 'offsets'],
-    `spectraGroupedMatMul${experts}_${inner}_${transpose}`,
-    `
-        var sum = 0.0;
-        if (coords[0] < i32(getOffsets(${experts}))) {
-          var e = 0;
-          loop { if (coords[0] < i32(getOffsets(e + 1))) { break; } e = e + 1; }
-          for (var i = 0; i < ${inner}; i = i + 1) {
-            sum = sum + getX(coords[0], i) * ${transpose ? 'getW(e, coords[1], i)' : 'getW(e, i, coords[1])'};
-          }
-        }
-        setOutputAtIndex(index, sum);`,
+export function groupedOuterOnDevice(
+  backend: WebGPUBackend,
+  { a, b, offsets }: Readonly<Record<'a' | 'b' | 'offsets', TensorInfo>>,
+): TensorInfo[] | undefined {
+  const [rows, m] = a.shape as [number, number];
+  const n = b.shape[1]!;
+  if (rows * m * n === 0) return undefined;
+  const product = groupedOuterProduct(
+    backend,
+    {
+      inputs: { a, b },
+      offsets,
+      a: { value: 'a[k * p.m + m]', along: 'm' },
+      b: { value: 'b[k * p.n + n]', along: 'n' },
+    },
+    [m, n],
   );
-}
-
-export function groupedOuterProgram(a: TensorInfo, b: TensorInfo, offsets: TensorInfo): WebGPUProgram {
-  return flatProgram(
-    [offsets.shape[0]! - 1, a.shape[1]!, b.shape[1]!],
-    ['a', 'b', 'offsets'],
-    'spectraGroupedOuter',
-    `
-        var sum = 0.0;
-        let end = i32(getOffsets(coords[0] + 1));
-        for (var r = i32(getOffsets(coords[0])); r < end; r = r + 1) {
-          sum = sum + getA(r, coords[1]) * getB(r, coords[2]);
-        }
-        setOutputAtIndex(index, sum);`,
-  );
+  return [product];
 }

@@ -9,26 +9,17 @@
 import type { SelectionSizes } from '../../selection.ts';
 import { selectionFunctions, THREADS } from './select-wgsl.ts';
 
-export function quotaShader(sizes: SelectionSizes, maskType: 'f32' | 'i32' | undefined): string {
-  const masked = maskType !== undefined;
-  return `
-@group(0) @binding(0) var<storage, read> scores: array<u32>;
-@group(0) @binding(1) var<storage, read_write> indices: array<i32>;
-@group(0) @binding(2) var<storage, read_write> dropped: array<i32>;
-@group(0) @binding(3) var<storage, read_write> swaps: array<i32>;
-@group(0) @binding(4) var<storage, read> capacities: array<u32>;
-@group(0) @binding(5) var<storage, read_write> held: array<u32>;
-${masked ? `@group(0) @binding(6) var<storage, read> mask: array<${maskType}>;` : ''}
-struct Sizes { tokens: u32 }
-@group(0) @binding(${masked ? 7 : 6}) var<uniform> sizes: Sizes;
-
+export function quotaShader(sizes: SelectionSizes, maskType: 'f32' | 'i32' | undefined) {
+  return {
+    declarations: `
 const THREADS = ${THREADS}u;
 ${selectionFunctions(sizes)}
-fn live(t: u32) -> bool { return ${masked ? `mask[t] != ${maskType}(0)` : 'true'}; }
+fn live(t: u32) -> bool { return ${maskType === undefined ? 'true' : `mask[t] != ${maskType}(0)`}; }
 ${STATE}
 ${RAISE_LIMIT}
-${SWAP}
-${MAIN}`;
+${SWAP}`,
+    body: MAIN,
+  } as const;
 }
 
 const STATE = `
@@ -66,7 +57,7 @@ fn raiseLimit(e: u32, i: u32) {
     let above = select(NONE << (shift + 8u), 0u, shift == 24u);
     atomicStore(&bins[i], 0u);
     workgroupBarrier();
-    for (var t = i; t < sizes.tokens; t += THREADS) {
+    for (var t = i; t < p.tokens; t += THREADS) {
       if (!holds(t, e)) { continue; }
       let key = keyOf(t, e);
       let word = select(NONE - t, key, round < 4u);
@@ -146,7 +137,7 @@ fn swap(g: u32, i: u32) -> bool {
   if (workgroupUniformLoad(&flag) == 0u) { return false; }
   var key = 0u;
   var tag = NONE;
-  for (var t = i; t < sizes.tokens; t += THREADS) {
+  for (var t = i; t < p.tokens; t += THREADS) {
     if (!live(t)) { continue; }
     readChoice(t);
     var count = 0u;
@@ -163,7 +154,7 @@ fn swap(g: u32, i: u32) -> bool {
   let a = pair % E;
   key = 0u;
   tag = NONE;
-  for (var t = i; t < sizes.tokens; t += THREADS) {
+  for (var t = i; t < p.tokens; t += THREADS) {
     if (!holds(t, a)) { continue; }
     readChoice(t);
     if (bestRoom(t, g) == NONE) { continue; }
@@ -192,16 +183,18 @@ fn swap(g: u32, i: u32) -> bool {
 `;
 
 const MAIN = `
-@compute @workgroup_size(THREADS) fn main(@builtin(local_invocation_index) i: u32) {
+  let i = lane;
   for (var e = i; e < E; e += THREADS) { limitKey[e] = 0u; limitToken[e] = NONE; }
-  for (var t = i; t < sizes.tokens; t += THREADS) { if (live(t)) { atomicAdd(&liveTokens, 1u); } }
+  if (i == 0u) { atomicStore(&liveTokens, 0u); moves = 0u; }
+  workgroupBarrier();
+  for (var t = i; t < p.tokens; t += THREADS) { if (live(t)) { atomicAdd(&liveTokens, 1u); } }
   workgroupBarrier();
   if (i == 0u) { cap = capacities[min(atomicLoad(&liveTokens), arrayLength(&capacities) - 1u)]; }
   workgroupBarrier();
   loop {
     for (var e = i; e < E; e += THREADS) { atomicStore(&load[e], 0u); }
     workgroupBarrier();
-    for (var t = i; t < sizes.tokens; t += THREADS) {
+    for (var t = i; t < p.tokens; t += THREADS) {
       clearChoice();
       if (live(t)) { choose(t); }
       storeChoice(t);
@@ -222,12 +215,11 @@ const MAIN = `
   for (var g = 0u; g < GROUPS; g++) {
     loop { if (!swap(g, i)) { break; } }
   }
-  for (var t = i; t < sizes.tokens; t += THREADS) { readChoice(t); writeSlots(t); }
+  for (var t = i; t < p.tokens; t += THREADS) { readChoice(t); writeSlots(t); }
   if (i == 0u) {
     var placed = 0u;
     for (var e = 0u; e < E; e++) { placed += atomicLoad(&load[e]); }
     dropped[0] = i32(atomicLoad(&liveTokens) * K - placed);
     swaps[0] = i32(moves);
   }
-}
 `;

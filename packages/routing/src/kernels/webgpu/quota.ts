@@ -1,13 +1,11 @@
 /** Expert choice with capacity on the device, by deferred acceptance in one workgroup. */
 
-import type { WebGPUBackend } from '@spectra/tensor';
-import { checkValue } from '@spectra/tensor';
+import { checkValue, releaseTensors, runShader, type WebGPUBackend } from '@spectra/tensor';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import type { SelectionSizes } from '../../selection.ts';
 import { capacity } from '../../selection.ts';
-import { compute, deviceTensor } from './compute.ts';
 import { quotaShader } from './quota-wgsl.ts';
-import { words } from './select-wgsl.ts';
+import { THREADS, words } from './select-wgsl.ts';
 
 interface Inputs {
   readonly scores: TensorInfo;
@@ -28,22 +26,24 @@ export function quotaOnDevice(
     `${experts} experts are more than webgpu's ${MOST_EXPERTS}.`,
     'selectQuota',
   );
-  const indices = deviceTensor(backend, [tokens, k], 'int32');
-  const dropped = deviceTensor(backend, [], 'int32');
-  const swaps = deviceTensor(backend, [], 'int32');
   // the capacity for every possible number of live tokens: the device counts them, float64 rounds here
   const counts = mask === undefined ? [tokens] : Array.from({ length: tokens + 1 }, (_, n) => n);
   const caps = Int32Array.from(counts, n => capacity(alpha, n, k, experts));
   const capacities = backend.makeTensorInfo([caps.length], 'int32', caps);
-  const held = deviceTensor(backend, [tokens * words(experts)], 'int32');
-  const maskType = mask === undefined ? undefined : mask.dtype === 'float32' ? 'f32' : 'i32';
-  compute(backend, {
-    code: quotaShader(attrs, maskType),
-    tensors: [scores, indices, dropped, swaps, capacities, held, ...(mask === undefined ? [] : [mask])],
-    uniforms: [tokens],
+  const { indices, dropped, swaps, held } = runShader(backend, {
+    inputs: { scores, capacities, mask },
+    outputs: {
+      indices: { shape: [tokens, k], dtype: 'int32' },
+      dropped: { shape: [], dtype: 'int32' },
+      swaps: { shape: [], dtype: 'int32' },
+      held: { shape: [tokens * words(experts)], dtype: 'int32' },
+    },
+    types: { scores: 'u32', capacities: 'u32', held: 'u32' },
+    sizes: { tokens },
+    workgroupSize: THREADS,
     workgroups: 1,
+    ...quotaShader(attrs, mask === undefined ? undefined : mask.dtype === 'float32' ? 'f32' : 'i32'),
   });
-  backend.disposeData(capacities.dataId);
-  backend.disposeData(held.dataId);
+  releaseTensors(backend, capacities, held);
   return [indices, dropped, swaps];
 }

@@ -1,168 +1,213 @@
 /**
- * The gradient of the steps that were run, one group of experts in one call. With A the row softmax of x + g_{i−1} and
- * B = A ⊙ r its column softmax (r = exp(g_i − g_{i−1})/b), one step back is
+ * The gradient of the steps that were run, one group of experts in one call. With A_i the row softmax of x + g_i and
+ * B_i = A_{i−1} ⊙ r_i its column softmax (r_i = exp(g_i − g_{i−1})/b), one step back is
  *
- *     M̄ ← M̄ − Bḡ + A⟨B, ḡ⟩        ḡ ← Σ_t A⟨B, ḡ⟩
+ *     M̄ ← M̄ − B_i ḡ + A_{i−1} q        q = ⟨B_i, ḡ⟩        ḡ ← Σ_t A_{i−1} q
  *
- * A is taken from the plan, A ∝ P ⊙ exp(g_{i−1} − g_T), without an exponential per entry; where g has moved too far for
- * float32's range it is taken from the costs.
+ * A is taken from the plan, A_te = u_t P_te v_e with v = exp(g_{i−1} − g_T), without an exponential per entry. So
+ * M̄ = P ⊙ (P̄ − ⟨P, P̄⟩ + Σ_i u_i (q_i v_i − (v r ḡ)_i)): a step back reads P once (8 operations an entry), and the sums over
+ * i are formed for `CHUNK` steps at once, so that memory does not grow with their number. Where g has moved too far for
+ * float32's range every step is taken from the costs instead (backward-logs.as.ts).
  */
-import { maxLanes, sumLanes } from '../../../../tensor/src/kernels/wasm/simd.as';
-import { expf, expf4, ln } from './exp-log.as';
-import { at, at8, BLOCK, CLOSED, columnMass, flush, liveRows, packCosts, padded } from './problem.as';
+import { expWide1 } from '../../../../tensor/src/kernels/wasm/math.as';
+import { laneSums, madd } from '../../../../tensor/src/kernels/wasm/simd.as';
+import { gradientFromCosts } from './backward-logs.as';
+import { ln } from './ln.as';
+import { at, at8, b, BLOCK, block, clearSums, flush, given, n, packed, padded, prepare, problemWork, totals, w, w4 } from './problem.as';
+import { addRows, alive, lane0, lane1, lane2, lane3, rowAt } from './rows4.as';
 
 /** Largest |g_{i−1} − g_T| for which A is taken from the plan, and largest log r for which B is A ⊙ r. */
 // @ts-ignore: decorator
 @inline const LARGEST_MOVE: f64 = 20;
 // @ts-ignore: decorator
 @inline const LARGEST_RATIO: f64 = 40;
+/** Steps whose row factors are kept at a time. */
+// @ts-ignore: decorator
+@inline const CHUNK: i32 = 4;
 
 /** Bytes of working memory that `backward` needs. */
-export function backwardWork(N: i32, width: i32): i32 {
-  return 12 * N * padded(width) + 4 * N + 64 * padded(width) + 64;
+export function backwardWork(N: i32, width: i32, logs: bool): i32 {
+  const matrices = logs ? 2 : padded(width) != width ? 3 : 0;
+  return problemWork(N, width) + 4 * (matrices * N * padded(width) + (2 * CHUNK + 7) * padded(width) + (2 * CHUNK + 1) * (N + 4)) + 64;
 }
 
-/** P ⊙ (P̄ − ⟨P, P̄⟩) of the live rows to `total`, the rows of P to `kernel`. */
-function lastRowStep(plan: usize, cotangent: usize, stride: i32, rows: usize, n: i32, w: i32, kernel: usize, total: usize): void {
-  const w4 = padded(w);
-  for (let l = 0; l < n; l++) {
-    const from = load<i32>(at(rows, l)) * stride;
-    const p = at(kernel, l * w4), to = at(total, l * w4);
-    memory.copy(p, at(plan, from), <usize>w * 4);
-    memory.copy(to, at(cotangent, from), <usize>w * 4);
-    for (let e = w; e < w4; e++) {
-      store<f32>(at(p, e), 0);
-      store<f32>(at(to, e), 0);
+/** Whether every step can be taken from the plan. */
+function near(history: usize, stride: i32, steps: i32): bool {
+  for (let i = 1; i <= steps; i++) {
+    const after = at(history, i * stride), before = at(history, (i - 1) * stride), last = at(history, steps * stride);
+    for (let e = 0; e < w; e++) {
+      const mass = load<f64>(at8(b, e));
+      if (mass == 0) continue;
+      const from = <f64>load<f32>(at(before, e));
+      if (!(abs(from - <f64>load<f32>(at(last, e))) <= LARGEST_MOVE)) return false;
+      if (!(<f64>load<f32>(at(after, e)) - from - ln(mass) <= LARGEST_RATIO)) return false;
     }
-    let inner4 = f32x4.splat(0);
-    for (let e = 0; e < w4; e += 4) inner4 = f32x4.add(inner4, f32x4.mul(v128.load(at(p, e)), v128.load(at(to, e))));
-    const inner = f32x4.splat(sumLanes(inner4));
-    for (let e = 0; e < w4; e += 4) {
-      v128.store(at(to, e), f32x4.mul(v128.load(at(p, e)), f32x4.sub(v128.load(at(to, e)), inner)));
+  }
+  return true;
+}
+
+/** ⟨P, P̄⟩ of each row, and the column sums of P ⊙ (P̄ − ⟨P, P̄⟩). */
+function lastRowStep(plan: usize, cotangent: usize, inner: usize): void {
+  const width = w4, count = n, sums = block, offsets = packed;
+  clearSums();
+  for (let l = 0; l < count; l += 4) {
+    const p0 = rowAt(plan, offsets, l, count), p1 = rowAt(plan, offsets, l + 1, count);
+    const p2 = rowAt(plan, offsets, l + 2, count), p3 = rowAt(plan, offsets, l + 3, count);
+    const c0 = rowAt(cotangent, offsets, l, count), c1 = rowAt(cotangent, offsets, l + 1, count);
+    const c2 = rowAt(cotangent, offsets, l + 2, count), c3 = rowAt(cotangent, offsets, l + 3, count);
+    let a0 = f32x4.splat(0), a1 = a0, a2 = a0, a3 = a0;
+    for (let e = 0; e < width; e += 4) {
+      a0 = madd(v128.load(at(p0, e)), v128.load(at(c0, e)), a0);
+      a1 = madd(v128.load(at(p1, e)), v128.load(at(c1, e)), a1);
+      a2 = madd(v128.load(at(p2, e)), v128.load(at(c2, e)), a2);
+      a3 = madd(v128.load(at(p3, e)), v128.load(at(c3, e)), a3);
+    }
+    const inner4 = laneSums(a0, a1, a2, a3), counted = alive(l, count);
+    v128.store(at(inner, l), inner4);
+    const i0 = lane0(inner4), i1 = lane1(inner4), i2 = lane2(inner4), i3 = lane3(inner4);
+    const o0 = lane0(counted), o1 = lane1(counted), o2 = lane2(counted), o3 = lane3(counted);
+    for (let e = 0; e < width; e += 4) {
+      let s = v128.load(at(sums, e));
+      s = madd(f32x4.mul(o0, v128.load(at(p0, e))), f32x4.sub(v128.load(at(c0, e)), i0), s);
+      s = madd(f32x4.mul(o1, v128.load(at(p1, e))), f32x4.sub(v128.load(at(c1, e)), i1), s);
+      s = madd(f32x4.mul(o2, v128.load(at(p2, e))), f32x4.sub(v128.load(at(c2, e)), i2), s);
+      s = madd(f32x4.mul(o3, v128.load(at(p3, e))), f32x4.sub(v128.load(at(c3, e)), i3), s);
+      v128.store(at(sums, e), s);
+    }
+    if (((l >> 2) & (BLOCK / 4 - 1)) == BLOCK / 4 - 1) flush();
+  }
+  flush();
+}
+
+/** v of step i, and minus v ⊙ r ⊙ ḡ with ḡ from the column sums; 0 for closed experts. */
+function stepWeights(history: usize, stride: i32, i: i32, steps: i32, v: usize, pulled: usize): void {
+  const after = at(history, i * stride), before = at(history, (i - 1) * stride), last = at(history, steps * stride);
+  for (let e = 0; e < w4; e++) {
+    const mass = load<f64>(at8(b, e));
+    const open = mass > 0;
+    const from: f64 = open ? <f64>load<f32>(at(before, e)) : 0;
+    const scaling: f32 = open ? expWide1(<f32>(from - <f64>load<f32>(at(last, e)))) : 0;
+    const ratio: f32 = open ? expWide1(<f32>(<f64>load<f32>(at(after, e)) - from - ln(mass))) : 0;
+    store<f32>(at(v, e), scaling);
+    store<f32>(at(pulled, e), -(<f32>load<f64>(at8(totals, e)) * ratio) * scaling);
+  }
+}
+
+/** u and q of each row in one step back, and ḡ before it as column sums. */
+function stepBack(plan: usize, v: usize, pulled: usize, u: usize, q: usize): void {
+  const width = w4, count = n, sums = block, offsets = packed;
+  clearSums();
+  for (let l = 0; l < count; l += 4) {
+    const r0 = rowAt(plan, offsets, l, count), r1 = rowAt(plan, offsets, l + 1, count);
+    const r2 = rowAt(plan, offsets, l + 2, count), r3 = rowAt(plan, offsets, l + 3, count);
+    let a0 = f32x4.splat(0), a1 = a0, a2 = a0, a3 = a0, c0 = a0, c1 = a0, c2 = a0, c3 = a0;
+    for (let e = 0; e < width; e += 4) {
+      const y = v128.load(at(v, e)), z = v128.load(at(pulled, e));
+      const p0 = v128.load(at(r0, e)), p1 = v128.load(at(r1, e)), p2 = v128.load(at(r2, e)), p3 = v128.load(at(r3, e));
+      a0 = madd(p0, y, a0); c0 = madd(p0, z, c0);
+      a1 = madd(p1, y, a1); c1 = madd(p1, z, c1);
+      a2 = madd(p2, y, a2); c2 = madd(p2, z, c2);
+      a3 = madd(p3, y, a3); c3 = madd(p3, z, c3);
+    }
+    const u4 = f32x4.div(alive(l, count), laneSums(a0, a1, a2, a3));
+    const q4 = f32x4.neg(f32x4.mul(u4, laneSums(c0, c1, c2, c3)));
+    v128.store(at(u, l), u4);
+    v128.store(at(q, l), q4);
+    addRows(r0, r1, r2, r3, f32x4.mul(u4, q4), sums, width);
+    if (((l >> 2) & (BLOCK / 4 - 1)) == BLOCK / 4 - 1) flush();
+  }
+  flush();
+  for (let e = 0; e < width; e++) store<f64>(at8(totals, e), load<f64>(at8(totals, e)) * <f64>load<f32>(at(v, e)));
+}
+
+/**
+ * Adds Σ_i u_i (q_i v_i − (v r ḡ)_i) of a chunk to `gradient` (the first one sets it); the last one makes the gradient
+ * of it. `v`, `pulled`: [CHUNK,w4], `u`, `q`: [CHUNK] lists of rows `step` apart.
+ */
+function addChunk(plan: usize, cotangent: usize, gradient: usize, inner: usize, v: usize, pulled: usize, u: usize, q: usize, step: usize, first: bool, last: bool, scale: f32): void {
+  const width = w4, count = n, offsets = packed, span = <usize>width << 2, scale4 = f32x4.splat(scale);
+  for (let l = 0; l < count; l++) {
+    const offset = load<u32>(at(offsets, l));
+    const to = gradient + offset, p = plan + offset, c = cotangent + offset, uRow = at(u, l), qRow = at(q, l);
+    const u0 = v128.load32_splat(uRow), u1 = v128.load32_splat(uRow + step);
+    const u2 = v128.load32_splat(uRow + 2 * step), u3 = v128.load32_splat(uRow + 3 * step);
+    const q0 = v128.load32_splat(qRow), q1 = v128.load32_splat(qRow + step);
+    const q2 = v128.load32_splat(qRow + 2 * step), q3 = v128.load32_splat(qRow + 3 * step);
+    const inner4 = v128.load32_splat(at(inner, l));
+    for (let e = 0; e < width; e += 4) {
+      const y = at(v, e), z = at(pulled, e);
+      let sum = first ? f32x4.splat(0) : v128.load(at(to, e));
+      sum = madd(u0, madd(q0, v128.load(y), v128.load(z)), sum);
+      sum = madd(u1, madd(q1, v128.load(y + span), v128.load(z + span)), sum);
+      sum = madd(u2, madd(q2, v128.load(y + 2 * span), v128.load(z + 2 * span)), sum);
+      sum = madd(u3, madd(q3, v128.load(y + 3 * span), v128.load(z + 3 * span)), sum);
+      if (last) {
+        sum = f32x4.add(sum, f32x4.sub(v128.load(at(c, e)), inner4));
+        sum = f32x4.mul(f32x4.mul(v128.load(at(p, e)), sum), scale4);
+      }
+      v128.store(at(to, e), sum);
     }
   }
 }
 
-/** One step back from A = normalised kernel ⊙ v, with weights ḡ ⊙ r. */
-function stepFromPlan(n: i32, w4: i32, kernel: usize, total: usize, v: usize, weights: usize, row: usize, block: usize, totals: usize): void {
+/** Rows of w as they lie to rows of whole vectors ended by zeros. */
+function pack(from: usize, to: usize): void {
   for (let l = 0; l < n; l++) {
-    const from = at(kernel, l * w4), to = at(total, l * w4);
-    let sum4 = f32x4.splat(0), inner4 = f32x4.splat(0);
-    for (let e = 0; e < w4; e += 4) {
-      const y = f32x4.mul(v128.load(at(from, e)), v128.load(at(v, e)));
-      v128.store(at(row, e), y);
-      sum4 = f32x4.add(sum4, y);
-      inner4 = f32x4.add(inner4, f32x4.mul(y, v128.load(at(weights, e))));
-    }
-    const inverse = <f32>1 / sumLanes(sum4);
-    const inner = f32x4.splat(sumLanes(inner4) * inverse), scale = f32x4.splat(inverse);
-    for (let e = 0; e < w4; e += 4) {
-      const a = f32x4.mul(v128.load(at(row, e)), scale);
-      const back = f32x4.mul(a, inner);
-      v128.store(at(block, e), f32x4.add(v128.load(at(block, e)), back));
-      const change = f32x4.mul(a, f32x4.sub(inner, v128.load(at(weights, e))));
-      v128.store(at(to, e), f32x4.add(v128.load(at(to, e)), change));
-    }
-    if ((l & (BLOCK - 1)) == BLOCK - 1) flush(block, totals, w4);
+    const row = to + load<u32>(at(packed, l));
+    memory.copy(row, from + load<u32>(at(given, l)), <usize>w << 2);
+    for (let e = w; e < w4; e++) store<f32>(at(row, e), 0);
   }
-  flush(block, totals, w4);
 }
 
-/** The same from the costs; where log r is large, B is exp(log A + log r) of its own. `ratios` [w4] holds log r. */
-function stepFromCosts(
-  n: i32, w: i32, x: usize, g: usize, total: usize, ratios: usize, gradient: usize, row: usize, pulled: usize, block: usize, totals: usize,
-): void {
-  const w4 = padded(w);
-  for (let l = 0; l < n; l++) {
-    const from = at(x, l * w4), to = at(total, l * w4);
-    let top4 = f32x4.splat(-3e38);
-    for (let e = 0; e < w4; e += 4) {
-      const v = f32x4.add(v128.load(at(from, e)), v128.load(at(g, e)));
-      v128.store(at(row, e), v);
-      top4 = f32x4.pmax(top4, v);
-    }
-    const top = maxLanes(top4);
-    let sum4 = f32x4.splat(0);
-    for (let e = 0; e < w4; e += 4) sum4 = f32x4.add(sum4, expf4(f32x4.sub(v128.load(at(row, e)), f32x4.splat(top))));
-    const sum = sumLanes(sum4);
-    const logSum = f32x4.splat(<f32>ln(<f64>sum));
-    const scale = f32x4.splat(<f32>1 / sum);
-    let inner4 = f32x4.splat(0);
-    for (let e = 0; e < w4; e += 4) {
-      const logit = f32x4.sub(v128.load(at(row, e)), f32x4.splat(top));
-      // B ≤ 1, so that nothing overflows in a column that a rounding error lifts
-      const logB = f32x4.pmin(f32x4.splat(0), f32x4.add(f32x4.sub(logit, logSum), v128.load(at(ratios, e))));
-      const q = f32x4.mul(expf4(logB), v128.load(at(gradient, e)));
-      v128.store(at(row, e), f32x4.mul(expf4(logit), scale));
-      v128.store(at(pulled, e), q);
-      inner4 = f32x4.add(inner4, q);
-    }
-    const inner = f32x4.splat(sumLanes(inner4));
-    for (let e = 0; e < w4; e += 4) {
-      const back = f32x4.mul(v128.load(at(row, e)), inner);
-      v128.store(at(block, e), f32x4.add(v128.load(at(block, e)), back));
-      v128.store(at(to, e), f32x4.add(v128.load(at(to, e)), f32x4.sub(back, v128.load(at(pulled, e)))));
-    }
-    if ((l & (BLOCK - 1)) == BLOCK - 1) flush(block, totals, w4);
-  }
-  flush(block, totals, w4);
-}
-
-/** One group; pointers as in `forward`. `steps` of the `history` are undone; writes the gradient with respect to the cost. */
+/**
+ * One group; pointers as in `forward`. `steps` of the `history` are undone; writes the gradient with respect to the cost.
+ * False where float32 does not hold the steps as factors of the plan: they want `logs`.
+ */
 export function backward(
   cost: usize, mask: usize, mass: usize, plan: usize, history: usize, cotangent: usize, gradient: usize, work: usize,
-  N: i32, stride: i32, w: i32, epsilon: f64, steps: i32,
-): void {
-  const w4 = padded(w);
-  const totals = work, b = at8(totals, w4), g = at8(b, w4);
-  const v = at(g, w4), weights = at(v, w4), ratios = at(weights, w4), block = at(ratios, w4), row = at(block, w4), pulled = at(row, w4);
-  const back = at(pulled, w4);
-  const total = at(back, w4), kernel = at(total, N * w4), x = at(kernel, N * w4), rows = at(x, N * w4);
-  const n = liveRows(mask, rows, N);
-  columnMass(mass, b, w, max(n, 1));
-  lastRowStep(plan, cotangent, stride, rows, n, w, kernel, total);
-
-  memory.fill(totals, 0, <usize>w4 * 8);
-  memory.fill(block, 0, <usize>w4 * 4);
-  for (let l = 0; l < n; l++) {
-    for (let e = 0; e < w4; e += 4) v128.store(at(block, e), f32x4.add(v128.load(at(block, e)), v128.load(at(total, l * w4 + e))));
-    if ((l & (BLOCK - 1)) == BLOCK - 1) flush(block, totals, w4);
+  N: i32, stride: i32, width: i32, epsilon: f64, steps: i32, logs: bool,
+): bool {
+  const v = (prepare(mask, mass, N, stride, width, epsilon, work) + 15) & ~15;
+  const scale = <f32>(-1.0 / epsilon);
+  if (!logs && !near(history, stride, steps)) return false;
+  for (let t = 0; t < N && n < N; t++) {
+    if (mask != 0 && load<f32>(at(mask, t)) > 0) continue;
+    memory.fill(at(gradient, t * stride), 0, <usize>w * 4);
   }
-  flush(block, totals, w4);
-
-  let packed = false;
-  for (let i = steps; i >= 1; i--) {
-    const after = at(history, i * stride), before = at(history, (i - 1) * stride), last = at(history, steps * stride);
-    let near = true;
-    for (let e = 0; e < w4; e++) {
-      const isOpen = load<f64>(at8(b, e)) > 0;
-      const from: f64 = isOpen ? <f64>load<f32>(at(before, e)) : 0;
-      const moved: f64 = isOpen ? from - <f64>load<f32>(at(last, e)) : 0;
-      const ratio: f64 = isOpen ? <f64>load<f32>(at(after, e)) - from - ln(load<f64>(at8(b, e))) : 0;
-      near = near && abs(moved) <= LARGEST_MOVE && ratio <= LARGEST_RATIO;
-      const pull = <f32>load<f64>(at8(totals, e));
-      store<f32>(at(g, e), isOpen ? <f32>from : CLOSED);
-      store<f32>(at(v, e), isOpen ? expf(<f32>moved) : 0);
-      store<f32>(at(ratios, e), isOpen ? <f32>ratio : 0);
-      store<f32>(at(back, e), isOpen ? pull : 0);
-      store<f32>(at(weights, e), isOpen ? pull * expf(<f32>ratio) : 0);
+  if (logs) {
+    gradientFromCosts(cost, plan, history, cotangent, gradient, v, stride, steps, scale);
+    return true;
+  }
+  const pulled = at(v, CHUNK * w4), u = at(pulled, CHUNK * w4), q = at(u, CHUNK * (N + 4)), inner = at(q, CHUNK * (N + 4));
+  const step = <usize>(N + 4) << 2;
+  let from = plan, seen = cotangent, to = gradient;
+  if (w != w4) {
+    from = at(inner, N + 4);
+    seen = at(from, N * w4);
+    to = at(seen, N * w4);
+    pack(plan, from);
+    pack(cotangent, seen);
+  }
+  lastRowStep(from, seen, inner);
+  let i = steps;
+  let first = true;
+  do {
+    for (let c = 0; c < CHUNK; c++) {
+      const vc = at(v, c * w4), pulledC = at(pulled, c * w4), uc = u + <usize>c * step, qc = q + <usize>c * step;
+      if (i > 0) {
+        stepWeights(history, stride, i, steps, vc, pulledC);
+        stepBack(from, vc, pulledC, uc, qc);
+        i--;
+      } else {
+        memory.fill(vc, 0, <usize>w4 << 2);
+        memory.fill(pulledC, 0, <usize>w4 << 2);
+        memory.fill(uc, 0, step);
+        memory.fill(qc, 0, step);
+      }
     }
-    memory.fill(totals, 0, <usize>w4 * 8);
-    memory.fill(block, 0, <usize>w4 * 4);
-    if (near) {
-      stepFromPlan(n, w4, kernel, total, v, weights, row, block, totals);
-    } else {
-      if (!packed) packCosts(cost, stride, rows, n, w, <f32>epsilon, b, x, 0);
-      packed = true;
-      stepFromCosts(n, w, x, g, total, ratios, back, row, pulled, block, totals);
-    }
-  }
-
-  if (n < N) for (let t = 0; t < N; t++) memory.fill(at(gradient, t * stride), 0, <usize>w * 4);
-  const scale = f32x4.splat(<f32>(-1.0 / epsilon));
-  for (let l = 0; l < n; l++) {
-    const from = at(total, l * w4);
-    for (let e = 0; e < w4; e += 4) v128.store(at(from, e), f32x4.mul(v128.load(at(from, e)), scale));
-    memory.copy(at(gradient, load<i32>(at(rows, l)) * stride), from, <usize>w * 4);
-  }
+    addChunk(from, seen, to, inner, v, pulled, u, q, step, first, i == 0, scale);
+    first = false;
+  } while (i > 0);
+  if (w != w4) for (let l = 0; l < n; l++) memory.copy(rowAt(gradient, given, l, n), rowAt(to, packed, l, n), <usize>w << 2);
+  return true;
 }

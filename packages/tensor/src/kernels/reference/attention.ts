@@ -22,19 +22,20 @@ export function attend(inputs: AttentionInputs, attrs: AttentionAttrs): Tensor[]
   return [merge(out, heads), total.log().add(peak).reshape([batch, heads, length])];
 }
 
-/** [dq, dk, dv]: with p the probabilities, dS = p ⊙ (dp − Σ dp ⊙ p)·scale. */
+/** [dq, dk, dv]: with p the probabilities, dS = p ⊙ (dp − Σ dy ⊙ out)·scale. */
 export function attendGrad(
   inputs: AttentionInputs & { out: Tensor; normaliser: Tensor; dy: Tensor },
   attrs: AttentionAttrs,
 ): Tensor[] {
-  const { q, k, v, dy } = inputs;
+  const { q, k, v, out, dy } = inputs;
   if (q.size === 0 || v.size === 0) return [tf.zerosLike(q), tf.zerosLike(k), tf.zerosLike(v)];
   const shared = k.shape[2]!;
   const { masked, some } = scores(inputs, attrs);
   const p = flat(tf.softmax(masked).mul(some), k);
   const cotangent = queryMajor(dy, shared);
   const dp = tf.matMul(cotangent, keyMajor(v), false, true);
-  const ds = p.mul(dp.sub(dp.mul(p).sum(-1, true))).mul(attrs.scale);
+  const mean = queryMajor(dy.mul(out).sum(-1, true), shared);
+  const ds = p.mul(dp.sub(mean)).mul(attrs.scale);
   return [
     merge(tf.matMul(ds, keyMajor(k)), q.shape[2]!),
     keyMajor(tf.matMul(ds, queryMajor(q, shared), true, false)),

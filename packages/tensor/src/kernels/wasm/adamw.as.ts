@@ -1,4 +1,7 @@
-/** One step of AdamW (Loshchilov & Hutter 2019) in one pass. */
+/**
+ * One step of AdamW (Loshchilov & Hutter 2019), clipping included, in one pass that may write over what it read: 15 flops
+ * for 16 bytes in and 12 out, so memory's speed is the limit.
+ */
 import { loadPart, storePart } from './math.as';
 import { madd } from './simd.as';
 

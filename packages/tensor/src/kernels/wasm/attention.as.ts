@@ -3,6 +3,9 @@
  * product, masked and exponentiated in place, times the values. No [length, keys] matrix is ever stored; the backward
  * pass makes the probabilities again from the rows' log-sum-exp (Dao et al. 2022 recompute the same way).
  *
+ * A block is 60 queries of one head, so that a float of a key or value serves 120 flops (300 backward); its scores, 240
+ * bytes a key, stay in the L2 cache up to two thousand keys.
+ *
  * q, out [batch, length, heads, width or valueWidth]; k, v [batch, keys, keyHeads, …]; lse [batch, heads, length].
  * Query i stands at position keys − length + i. It sees the keys of its own document, at its own position and
  * before, the last `window` of them (0: all). Documents may be 0 (none given); a negative one is padding.
@@ -32,6 +35,28 @@ export function attentionShape(
   width = widthOf; valueWidth = valueWidthOf; window = windowOf; scale = scaleOf;
 }
 
+// The block that the walk is in, set by `enterBlock`.
+/** Queries of it. */
+let rows: i32 = 0;
+/** Position of its first query. */
+let first: i32 = 0;
+/** The keys it sees: start … end. */
+let start: i32 = 0;
+let end: i32 = 0;
+let count: i32 = 0;
+/** Bytes of a row of scores. */
+let row: usize = 0;
+
+/** The block of queries from i on. */
+function enterBlock(i: i32, queryDocuments: usize, keyDocuments: usize): void {
+  rows = min(BLOCK, length - i);
+  first = keys - length + i;
+  end = first + rows;
+  start = blockStart(queryDocuments == 0 ? <usize>0 : queryDocuments + (<usize>i << 2), keyDocuments);
+  count = end - start;
+  row = <usize>((count + 3) & ~3) << 2;
+}
+
 /** Floats of one block of scores, and of a row's worth of sums beside it. */
 export function attentionBlock(): i32 {
   return BLOCK * ((keys + 3) & ~3) + BLOCK;
@@ -43,20 +68,20 @@ export function attentionBlock(): i32 {
   return window > 0 ? max(0, position - window + 1) : 0;
 }
 
-/** The first key that any of `rows` queries from position `first` on sees; a multiple of 4. */
-function blockStart(first: i32, rows: i32, queryDocuments: usize, keyDocuments: usize): i32 {
+/** The first key that any query of the block sees; a multiple of 4. */
+function blockStart(queryDocuments: usize, keyDocuments: usize): i32 {
   const low = windowStart(first);
   if (queryDocuments == 0) return low & ~3;
-  let start = first + rows;
+  let found = end;
   for (let r = 0; r < rows; r++) {
     const document = load<i32>(queryDocuments + (<usize>r << 2));
     if (document < 0) continue;
     let j = windowStart(first + r);
-    const end = min(start, first + r + 1);
-    while (j < end && load<i32>(keyDocuments + (<usize>j << 2)) != document) j++;
-    if (j < end) start = j;
+    const last = min(found, first + r + 1);
+    while (j < last && load<i32>(keyDocuments + (<usize>j << 2)) != document) j++;
+    if (j < last) found = j;
   }
-  return start & ~3;
+  return found & ~3;
 }
 
 /** Stores −∞ at `from` to `to`. */
@@ -66,27 +91,28 @@ function blockStart(first: i32, rows: i32, queryDocuments: usize, keyDocuments: 
 }
 
 /**
- * Hides the scores of one row that its query may not see: keys start … end, a multiple of 4 of them with what fills
- * the row up. `start` is a multiple of 4.
+ * Hides the scores of the r-th row that its query, r-th from i on, may not see: keys start … end, a multiple of 4 of
+ * them with what fills the row up.
  */
-function mask(row: usize, start: i32, end: i32, position: i32, document: i32, keyDocuments: usize): void {
-  const count = end - start;
+function maskRow(scores: usize, r: i32, i: i32, queryDocuments: usize, keyDocuments: usize): void {
+  const position = first + r;
+  const document = queryDocuments == 0 ? 0 : load<i32>(queryDocuments + (<usize>(i + r) << 2));
   const low = max(0, windowStart(position) - start), high = position + 1 - start;
   const padded = (count + 3) & ~3;
-  if (keyDocuments != 0 && document < 0) { hide(row, 0, padded); return; }
-  hide(row, 0, min(low, padded));
-  hide(row, max(0, high), padded);
+  if (keyDocuments != 0 && document < 0) { hide(scores, 0, padded); return; }
+  hide(scores, 0, min(low, padded));
+  hide(scores, max(0, high), padded);
   if (keyDocuments == 0) return;
   const documents = keyDocuments + (<usize>start << 2);
   const mine = i32x4.splat(document), hidden = f32x4.splat(-Infinity);
   const visible = min(high, count);
   let j = low & ~3;
   for (; j + 4 <= visible; j += 4) {
-    const at = row + (<usize>j << 2);
+    const at = scores + (<usize>j << 2);
     v128.store(at, v128.bitselect(v128.load(at), hidden, i32x4.eq(v128.load(documents + (<usize>j << 2)), mine)));
   }
   for (; j < visible; j++) {
-    if (load<i32>(documents + (<usize>j << 2)) != document) store<f32>(row + (<usize>j << 2), -Infinity);
+    if (load<i32>(documents + (<usize>j << 2)) != document) store<f32>(scores + (<usize>j << 2), -Infinity);
   }
 }
 
@@ -122,12 +148,7 @@ export function attention(
     const qDocs: usize = queryDocuments == 0 ? <usize>0 : queryDocuments + (<usize>(b * length) << 2);
     const kDocs: usize = keyDocuments == 0 ? <usize>0 : keyDocuments + (<usize>(b * keys) << 2);
     for (let i = 0; i < length; i += BLOCK) {
-      const rows = min(BLOCK, length - i);
-      const first = keys - length + i;
-      const end = first + rows;
-      const start = blockStart(first, rows, qDocs == 0 ? <usize>0 : qDocs + (<usize>i << 2), kDocs);
-      const count = end - start;
-      const row = <usize>((count + 3) & ~3) << 2;
+      enterBlock(i, qDocs, kDocs);
       for (let h = 0; h < heads; h++) {
         const g = h / group;
         const qBlock = q + <usize>(b * length + i) * qRow + (<usize>(h * width) << 2);
@@ -137,9 +158,8 @@ export function attention(
         const vFrom = v + <usize>(b * keys + start) * vRow + (<usize>(g * valueWidth) << 2);
         gemm(rows, count, width, qBlock, qRow, 4, kFrom, 4, kRow, work, row, false, gemmWork);
         for (let r = 0; r < rows; r++) {
-          const document = qDocs == 0 ? 0 : load<i32>(qDocs + (<usize>(i + r) << 2));
           const scores = work + <usize>r * row;
-          mask(scores, start, end, first + r, document, kDocs);
+          maskRow(scores, r, i, qDocs, kDocs);
           const top = maxRun(scores, (count + 3) & ~3) * scale;
           let total: f32 = 0;
           if (top == -Infinity) memory.fill(scores, 0, row);
@@ -181,12 +201,7 @@ export function attentionGrad(
     const qDocs: usize = queryDocuments == 0 ? <usize>0 : queryDocuments + (<usize>(b * length) << 2);
     const kDocs: usize = keyDocuments == 0 ? <usize>0 : keyDocuments + (<usize>(b * keys) << 2);
     for (let i = 0; i < length; i += BLOCK) {
-      const rows = min(BLOCK, length - i);
-      const first = keys - length + i;
-      const end = first + rows;
-      const start = blockStart(first, rows, qDocs == 0 ? <usize>0 : qDocs + (<usize>i << 2), kDocs);
-      const count = end - start;
-      const row = <usize>((count + 3) & ~3) << 2;
+      enterBlock(i, qDocs, kDocs);
       for (let h = 0; h < heads; h++) {
         const g = h / group;
         const atQ = <usize>(b * length + i) * qRow + (<usize>(h * width) << 2);
@@ -197,10 +212,9 @@ export function attentionGrad(
         gemm(rows, count, width, q + atQ, qRow, 4, k + atK, 4, kRow, work, row, false, gemmWork);
         gemm(rows, count, valueWidth, dout + atOut, outRow, 4, v + atV, 4, vRow, slopes, row, false, gemmWork);
         for (let r = 0; r < rows; r++) {
-          const document = qDocs == 0 ? 0 : load<i32>(qDocs + (<usize>(i + r) << 2));
           const shift = load<f32>(lseBlock + (<usize>r << 2));
           const scores = work + <usize>r * row;
-          mask(scores, start, end, first + r, document, kDocs);
+          maskRow(scores, r, i, qDocs, kDocs);
           expRow(scores, (count + 3) & ~3, shift);
           const mean = dot(dout + atOut + <usize>r * outRow, out + atOut + <usize>r * outRow, valueWidth);
           slopeRow(scores, slopes + <usize>r * row, count, mean);

@@ -40,10 +40,16 @@ export function chosenCompilation(): ChosenCompilation {
   return chosen.compilation;
 }
 
-/** Which kernels run here. */
+/** How the kernels are compiled here; with `SPECTRA_KERNELS=reference`, how they would be. */
 export function wasmKernelReport(): WasmKernelReport {
   chosen ??= choose();
   return chosen.report;
+}
+
+/** The report in words, e.g. `fused: relaxed SIMD, 256-bit vectors, 6x16 tiles`. */
+export function describeWasmKernels(): string {
+  const { build, vectorBits, tile } = wasmKernelReport();
+  return `fused: ${build === 'relaxed' ? 'relaxed SIMD' : 'SIMD'}, ${vectorBits}-bit vectors, ${tile} tiles`;
 }
 
 /** Sets what a fresh instance must be told: the tile size, and the constants of the vector maths. */

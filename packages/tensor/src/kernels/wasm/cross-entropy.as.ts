@@ -1,4 +1,7 @@
-/** Softmax cross-entropy of rows of logits. */
+/**
+ * Softmax cross-entropy of rows of logits. Row by row: forward reads a row twice, the second time from the cache, and
+ * writes two floats; backward reads and writes it once. Some 20 flops, an exponential, a logit.
+ */
 import { exp1, exp4, loadPart, log1, storePart } from './math.as';
 import { maxRun } from './reduce.as';
 import { sumLanes } from './simd.as';

@@ -51,6 +51,12 @@ describe('functions of one number', () => {
     });
     tf.dispose([x, y]);
   });
+  test('sign', () => {
+    const x = tf.tensor1d([...SPECIAL, -3, 5, -1e-40]);
+    const y = tf.sign(x);
+    expect([...y.dataSync()].map(v => v + 0)).toEqual([0, 0, 0, 1, -1, 1, -1, 1, 1, -1, 1, -1]);
+    tf.dispose([x, y]);
+  });
   test('erf', async () => {
     const x = tf.tensor1d([-6, -1, -0.5, 0, 0.25, 1, 2, 6]);
     const y = tf.erf(x);

@@ -1,95 +1,87 @@
 /**
- * Packing for the matrix product: blocks of A and B are copied to panels that the inner kernels read from front
- * to back. Element (i, j) of a matrix lies at `address + i·rowStride + j·colStride`, strides in bytes, so a
- * transposed operand is the same matrix with its strides swapped. Panels that the matrix does not fill are
- * filled up with zeros.
+ * Packing for the matrix product: what the inner kernels read again and again is copied to where it lies side by
+ * side. Strides in bytes. A row number may be looked up in a table of int32 (0: none), which is how a product
+ * gathers rows without a copy of them.
  */
+import { transpose4, transposeRows4 } from './simd.as';
 
-import { high, highPair, low, lowPair, transpose4 } from './simd.as';
+/** The address of row i. */
+// @ts-ignore: decorator
+@inline export function rowAt(base: usize, stride: usize, index: usize, i: i32): usize {
+  const row = index == 0 ? i : load<i32>(index + (<usize>i << 2));
+  return base + <usize>row * stride;
+}
 
-/** A [m, k] to panels of 6 rows: [⌈m/6⌉][k][6]. */
-export function packA(a: usize, rowStride: usize, colStride: usize, m: i32, k: i32, out: usize): void {
-  for (let i = 0; i < m; i += 6) {
-    const rows = min(6, m - i);
-    if (rows < 6) packRows(a, rowStride, colStride, rows, 6, k, out);
-    else if (colStride == 4) packA6(a, rowStride, k, out);
-    else if (rowStride == 4) {
-      let from = a, to = out;
-      for (let p = 0; p < k; p++) {
-        v128.store(to, v128.load(from));
-        store<u64>(to, load<u64>(from, 16), 16);
-        from += colStride; to += 24;
+/** A [m, k] whose rows are not contiguous to rows of k floats, `outRow` bytes apart. `index` numbers the k. */
+export function packA(
+  a: usize, rowStride: usize, colStride: usize, index: usize, m: i32, k: i32, out: usize, outRow: usize,
+): void {
+  const quads = rowStride == 4 ? m & ~3 : 0;
+  let p = 0;
+  if (quads > 0) {
+    for (; p + 4 <= k; p += 4) {
+      let r0 = rowAt(a, colStride, index, p), r1 = rowAt(a, colStride, index, p + 1);
+      let r2 = rowAt(a, colStride, index, p + 2), r3 = rowAt(a, colStride, index, p + 3);
+      let to = out + (<usize>p << 2);
+      for (let i = 0; i < quads; i += 4) {
+        transposeRows4(r0, r1, r2, r3, to, outRow);
+        r0 += 16; r1 += 16; r2 += 16; r3 += 16; to += 4 * outRow;
       }
-    } else packRows(a, rowStride, colStride, 6, 6, k, out);
-    a += 6 * rowStride;
-    out += <usize>k * 24;
+    }
+  }
+  // what is no block of 4×4: the last rows for the k above, all rows for the k left
+  for (let q = 0; q < k; q++) {
+    const from = rowAt(a, colStride, index, q);
+    for (let i = q < p ? quads : 0; i < m; i++) {
+      store<f32>(out + <usize>i * outRow + (<usize>q << 2), load<f32>(from + <usize>i * rowStride));
+    }
   }
 }
 
-/** B [k, n] to panels of 8 columns: [⌈n/8⌉][k][8]. */
-export function packB(b: usize, rowStride: usize, colStride: usize, k: i32, n: i32, out: usize): void {
-  for (let j = 0; j < n; j += 8) {
-    const columns = min(8, n - j);
-    if (columns < 8) packRows(b, colStride, rowStride, columns, 8, k, out);
-    else if (colStride == 4) {
-      let from = b, to = out;
-      for (let p = 0; p < k; p++) {
-        v128.store(to, v128.load(from));
-        v128.store(to, v128.load(from, 16), 16);
-        from += rowStride; to += 32;
+/** `columns` ≤ `width` (8 or 16) columns of B [k, …] to one panel [k][width], the rest zero. `index` numbers the k. */
+export function packB(
+  b: usize, rowStride: usize, colStride: usize, index: usize, k: i32, columns: i32, width: i32, out: usize,
+): void {
+  const step = <usize>width << 2;
+  if (colStride == 4 && columns == width) {
+    for (let p = 0; p < k; p++) {
+      const from = rowAt(b, rowStride, index, p);
+      v128.store(out, v128.load(from));
+      v128.store(out, v128.load(from, 16), 16);
+      if (width == 16) {
+        v128.store(out, v128.load(from, 32), 32);
+        v128.store(out, v128.load(from, 48), 48);
       }
-    } else if (rowStride == 4) packB8(b, colStride, k, out);
-    else packRows(b, colStride, rowStride, 8, 8, k, out);
-    b += 8 * colStride;
-    out += <usize>k * 32;
+      out += step;
+    }
+    return;
   }
+  let j = 0;
+  if (rowStride == 4 && index == 0) {
+    for (; j + 4 <= columns; j += 4) packQuad(b + <usize>j * colStride, colStride, k, out + (<usize>j << 2), step);
+  }
+  if (j < width) packColumns(b, rowStride, colStride, index, k, j, columns, width, out);
 }
 
-/** Any strides: `rows` of `width` rows to [k][width], the rest zero. */
-function packRows(from: usize, rowStride: usize, colStride: usize, rows: i32, width: i32, k: i32, out: usize): void {
+/** Columns `from` to `columns` of a panel one by one, and zeros behind them. */
+function packColumns(
+  b: usize, rowStride: usize, colStride: usize, index: usize, k: i32, from: i32, columns: i32, width: i32, out: usize,
+): void {
   for (let p = 0; p < k; p++) {
-    let at = from;
-    for (let r = 0; r < rows; r++) { store<f32>(out + (<usize>r << 2), load<f32>(at)); at += rowStride; }
-    for (let r = rows; r < width; r++) store<f32>(out + (<usize>r << 2), 0);
-    from += colStride;
+    const row = rowAt(b, rowStride, index, p);
+    for (let j = from; j < columns; j++) store<f32>(out + (<usize>j << 2), load<f32>(row + <usize>j * colStride));
+    for (let j = columns; j < width; j++) store<f32>(out + (<usize>j << 2), 0);
     out += <usize>width << 2;
   }
 }
 
-/** Six contiguous rows to [k][6]. */
-function packA6(a: usize, rowStride: usize, k: i32, out: usize): void {
-  let r0 = a, r1 = r0 + rowStride, r2 = r1 + rowStride, r3 = r2 + rowStride, r4 = r3 + rowStride, r5 = r4 + rowStride;
+/** Four contiguous columns of B to four columns of a panel. */
+function packQuad(b: usize, colStride: usize, k: i32, out: usize, step: usize): void {
   let p = 0;
-  for (; p + 4 <= k; p += 4) {
-    const x0 = v128.load(r0), x1 = v128.load(r1), x2 = v128.load(r2), x3 = v128.load(r3);
-    const x4 = v128.load(r4), x5 = v128.load(r5);
-    const l01 = low(x0, x1), l23 = low(x2, x3), h01 = high(x0, x1), h23 = high(x2, x3);
-    const l45 = low(x4, x5), h45 = high(x4, x5);
-    v128.store(out, lowPair(l01, l23));
-    v128.store64_lane(out, l45, 0, 16);
-    v128.store(out, highPair(l01, l23), 24);
-    v128.store64_lane(out, l45, 1, 40);
-    v128.store(out, lowPair(h01, h23), 48);
-    v128.store64_lane(out, h45, 0, 64);
-    v128.store(out, highPair(h01, h23), 72);
-    v128.store64_lane(out, h45, 1, 88);
-    r0 += 16; r1 += 16; r2 += 16; r3 += 16; r4 += 16; r5 += 16; out += 96;
-  }
-  if (p < k) packRows(r0, rowStride, 4, 6, 6, k - p, out);
-}
-
-/** Eight contiguous rows (columns of B) to [k][8]. */
-function packB8(b: usize, rowStride: usize, k: i32, out: usize): void {
-  packQuad(b, rowStride, k, out);
-  packQuad(b + 4 * rowStride, rowStride, k, out + 16);
-}
-
-function packQuad(b: usize, rowStride: usize, k: i32, out: usize): void {
-  let p = 0;
-  for (; p + 4 <= k; p += 4) { transpose4(b, rowStride, out, 32); b += 16; out += 128; }
+  for (; p + 4 <= k; p += 4) { transpose4(b, colStride, out, step); b += 16; out += 4 * step; }
   for (; p < k; p++) {
-    store<f32>(out, load<f32>(b)); store<f32>(out, load<f32>(b + rowStride), 4);
-    store<f32>(out, load<f32>(b + 2 * rowStride), 8); store<f32>(out, load<f32>(b + 3 * rowStride), 12);
-    b += 4; out += 32;
+    store<f32>(out, load<f32>(b)); store<f32>(out, load<f32>(b + colStride), 4);
+    store<f32>(out, load<f32>(b + 2 * colStride), 8); store<f32>(out, load<f32>(b + 3 * colStride), 12);
+    b += 4; out += step;
   }
 }

@@ -1,34 +1,39 @@
 /**
- * The inner kernels of the matrix product: one 6-row tile of C from a packed panel of A ([k][6], contiguous) and
+ * The inner kernels of the matrix product: one 6-row tile of C from six rows of A, wherever they lie, and 8 or 16
  * columns of B. The accumulators stay in registers for all of k.
  *
- * `step` is the distance in bytes between two k of B: 32 for packed panels, a row for B as it lies.
+ * Row r of A is `k` floats from a_r on. `step` is the distance in bytes between two k of B: a panel's width, or a row
+ * for B as it lies.
  */
-import { madd } from './simd.as';
+import { high, highPair, low, lowPair, madd } from './simd.as';
 
-/** 6×8: 12 accumulators, made for 16 registers of 128 bits. */
-export function tile6x8(a: usize, b: usize, step: usize, k: i32, c: usize, ldc: usize, accumulate: bool): void {
+/** 6×8: 12 accumulators, made for 16 registers of 128 bits. 4.8 flops for a float that is loaded. */
+export function tile6x8(
+  a0: usize, a1: usize, a2: usize, a3: usize, a4: usize, a5: usize,
+  b: usize, step: usize, k: i32, c: usize, ldc: usize, accumulate: bool,
+): void {
   let c00 = f32x4.splat(0), c01 = f32x4.splat(0);
   let c10 = f32x4.splat(0), c11 = f32x4.splat(0);
   let c20 = f32x4.splat(0), c21 = f32x4.splat(0);
   let c30 = f32x4.splat(0), c31 = f32x4.splat(0);
   let c40 = f32x4.splat(0), c41 = f32x4.splat(0);
   let c50 = f32x4.splat(0), c51 = f32x4.splat(0);
-  for (let i = 0; i < k; i++) {
+  const end = <usize>k << 2;
+  for (let p: usize = 0; p < end; p += 4) {
     const b0 = v128.load(b), b1 = v128.load(b, 16);
-    let x = v128.load32_splat(a);
+    let x = v128.load32_splat(a0 + p);
     c00 = madd(x, b0, c00); c01 = madd(x, b1, c01);
-    x = v128.load32_splat(a, 4);
+    x = v128.load32_splat(a1 + p);
     c10 = madd(x, b0, c10); c11 = madd(x, b1, c11);
-    x = v128.load32_splat(a, 8);
+    x = v128.load32_splat(a2 + p);
     c20 = madd(x, b0, c20); c21 = madd(x, b1, c21);
-    x = v128.load32_splat(a, 12);
+    x = v128.load32_splat(a3 + p);
     c30 = madd(x, b0, c30); c31 = madd(x, b1, c31);
-    x = v128.load32_splat(a, 16);
+    x = v128.load32_splat(a4 + p);
     c40 = madd(x, b0, c40); c41 = madd(x, b1, c41);
-    x = v128.load32_splat(a, 20);
+    x = v128.load32_splat(a5 + p);
     c50 = madd(x, b0, c50); c51 = madd(x, b1, c51);
-    a += 24; b += step;
+    b += step;
   }
   if (accumulate) {
     let p = c;
@@ -48,31 +53,35 @@ export function tile6x8(a: usize, b: usize, step: usize, k: i32, c: usize, ldc: 
 }
 
 /**
- * 6×16 over two 8-column panels `b` and `b2`: made for 32 registers (arm64), or for V8's revectoriser, which joins
- * each pair of adjacent vectors to one of 256 bits. Same order of additions as 6×8: the same bits.
+ * 6×16: made for 32 registers (arm64), or for V8's revectoriser, which joins each pair of adjacent vectors to one of
+ * 256 bits; 8.7 flops for a float that is loaded. Same order of additions as 6×8: the same bits.
  */
-export function tile6x16(a: usize, b: usize, b2: usize, step: usize, k: i32, c: usize, ldc: usize, accumulate: bool): void {
+export function tile6x16(
+  a0: usize, a1: usize, a2: usize, a3: usize, a4: usize, a5: usize,
+  b: usize, step: usize, k: i32, c: usize, ldc: usize, accumulate: bool,
+): void {
   let c00 = f32x4.splat(0), c01 = f32x4.splat(0), c02 = f32x4.splat(0), c03 = f32x4.splat(0);
   let c10 = f32x4.splat(0), c11 = f32x4.splat(0), c12 = f32x4.splat(0), c13 = f32x4.splat(0);
   let c20 = f32x4.splat(0), c21 = f32x4.splat(0), c22 = f32x4.splat(0), c23 = f32x4.splat(0);
   let c30 = f32x4.splat(0), c31 = f32x4.splat(0), c32 = f32x4.splat(0), c33 = f32x4.splat(0);
   let c40 = f32x4.splat(0), c41 = f32x4.splat(0), c42 = f32x4.splat(0), c43 = f32x4.splat(0);
   let c50 = f32x4.splat(0), c51 = f32x4.splat(0), c52 = f32x4.splat(0), c53 = f32x4.splat(0);
-  for (let i = 0; i < k; i++) {
-    const b0 = v128.load(b), b1 = v128.load(b, 16), b2_ = v128.load(b2), b3 = v128.load(b2, 16);
-    let x = v128.load32_splat(a);
-    c00 = madd(x, b0, c00); c01 = madd(x, b1, c01); c02 = madd(x, b2_, c02); c03 = madd(x, b3, c03);
-    x = v128.load32_splat(a, 4);
-    c10 = madd(x, b0, c10); c11 = madd(x, b1, c11); c12 = madd(x, b2_, c12); c13 = madd(x, b3, c13);
-    x = v128.load32_splat(a, 8);
-    c20 = madd(x, b0, c20); c21 = madd(x, b1, c21); c22 = madd(x, b2_, c22); c23 = madd(x, b3, c23);
-    x = v128.load32_splat(a, 12);
-    c30 = madd(x, b0, c30); c31 = madd(x, b1, c31); c32 = madd(x, b2_, c32); c33 = madd(x, b3, c33);
-    x = v128.load32_splat(a, 16);
-    c40 = madd(x, b0, c40); c41 = madd(x, b1, c41); c42 = madd(x, b2_, c42); c43 = madd(x, b3, c43);
-    x = v128.load32_splat(a, 20);
-    c50 = madd(x, b0, c50); c51 = madd(x, b1, c51); c52 = madd(x, b2_, c52); c53 = madd(x, b3, c53);
-    a += 24; b += step; b2 += step;
+  const end = <usize>k << 2;
+  for (let p: usize = 0; p < end; p += 4) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
+    let x = v128.load32_splat(a0 + p);
+    c00 = madd(x, b0, c00); c01 = madd(x, b1, c01); c02 = madd(x, b2, c02); c03 = madd(x, b3, c03);
+    x = v128.load32_splat(a1 + p);
+    c10 = madd(x, b0, c10); c11 = madd(x, b1, c11); c12 = madd(x, b2, c12); c13 = madd(x, b3, c13);
+    x = v128.load32_splat(a2 + p);
+    c20 = madd(x, b0, c20); c21 = madd(x, b1, c21); c22 = madd(x, b2, c22); c23 = madd(x, b3, c23);
+    x = v128.load32_splat(a3 + p);
+    c30 = madd(x, b0, c30); c31 = madd(x, b1, c31); c32 = madd(x, b2, c32); c33 = madd(x, b3, c33);
+    x = v128.load32_splat(a4 + p);
+    c40 = madd(x, b0, c40); c41 = madd(x, b1, c41); c42 = madd(x, b2, c42); c43 = madd(x, b3, c43);
+    x = v128.load32_splat(a5 + p);
+    c50 = madd(x, b0, c50); c51 = madd(x, b1, c51); c52 = madd(x, b2, c52); c53 = madd(x, b3, c53);
+    b += step;
   }
   if (accumulate) {
     let p = c;
@@ -132,4 +141,50 @@ export function row1(a: usize, aStep: usize, b: usize, step: usize, k: i32, out:
     }
     a += aStep; b += step;
   }
+}
+
+/**
+ * out_j = Σ_i a_i·B_j,i for one row of C where the `n` columns of B are stored as rows, `colStep` bytes apart: 4×4
+ * blocks are transposed in registers, so that every weight is read once and each element is summed in the order of
+ * the tiles. 2 flops for a float that is read: as fast as memory.
+ */
+export function rowDots(a: usize, aStep: usize, b: usize, colStep: usize, k: i32, out: usize, n: i32): void {
+  let j = 0;
+  for (; j + 8 <= n; j += 8) {
+    const next = b + 4 * colStep;
+    let s = f32x4.splat(0), t = s;
+    let x = a, p = 0;
+    let at: usize = 0;
+    for (; p + 4 <= k; p += 4) {
+      const x0 = v128.load32_splat(x), x1 = v128.load32_splat(x + aStep);
+      const x2 = v128.load32_splat(x + 2 * aStep), x3 = v128.load32_splat(x + 3 * aStep);
+      const f = b + at, g = next + at;
+      const f0 = v128.load(f), f1 = v128.load(f + colStep), f2 = v128.load(f + 2 * colStep), f3 = v128.load(f + 3 * colStep);
+      const g0 = v128.load(g), g1 = v128.load(g + colStep), g2 = v128.load(g + 2 * colStep), g3 = v128.load(g + 3 * colStep);
+      const fl = low(f0, f1), fm = low(f2, f3), fh = high(f0, f1), fi = high(f2, f3);
+      const gl = low(g0, g1), gm = low(g2, g3), gh = high(g0, g1), gi = high(g2, g3);
+      s = madd(x0, lowPair(fl, fm), s); t = madd(x0, lowPair(gl, gm), t);
+      s = madd(x1, highPair(fl, fm), s); t = madd(x1, highPair(gl, gm), t);
+      s = madd(x2, lowPair(fh, fi), s); t = madd(x2, lowPair(gh, gi), t);
+      s = madd(x3, highPair(fh, fi), s); t = madd(x3, highPair(gh, gi), t);
+      x += 4 * aStep; at += 16;
+    }
+    v128.store(out, s); v128.store(out, t, 16);
+    for (let r = 0; p + r < k; r++) {
+      const x0 = v128.load32_splat(x + <usize>r * aStep);
+      for (let c: usize = 0; c < 8; c++) addProduct(out + (c << 2), x0, b + c * colStep + at + (<usize>r << 2));
+    }
+    b += 8 * colStep; out += 32;
+  }
+  for (; j < n; j++) {
+    store<f32>(out, 0);
+    for (let p = 0; p < k; p++) addProduct(out, v128.load32_splat(a + <usize>p * aStep), b + (<usize>p << 2));
+    b += colStep; out += 4;
+  }
+}
+
+/** *out += x·*b for one number, rounded as in the vectors. */
+// @ts-ignore: decorator
+@inline function addProduct(out: usize, x: v128, b: usize): void {
+  v128.store32_lane(out, madd(x, v128.load32_splat(b), v128.load32_splat(out)), 0);
 }

@@ -4,7 +4,7 @@ export { binary, floatToInt, select } from './binary.as';
 export { crossEntropy, crossEntropyGrad } from './cross-entropy.as';
 export { gemm, gemmWork, setWideTiles } from './gemm.as';
 export { keepMathConstants } from './math.as';
-export { maxAxis, sumAxis } from './reduce.as';
+export { maxAxis, sumAxis, sumSquares } from './reduce.as';
 export { rmsNorm, rmsNormGrad } from './rms-norm.as';
 export { rotary } from './rotary.as';
 export { gatherRows, segmentSum } from './rows.as';

@@ -19,6 +19,9 @@ let E3: f32 = 1.6666665459e-1;
 let HALF: f32 = 5.0000001201e-1;
 let ONE: f32 = 1;
 let EXP_LOW: f32 = -87.3365402;
+let ROUND_WIDE: f32 = 12582976;  // ROUND + 64: a result 2^64 times too large
+let UNSCALE: f32 = 5.421010862427522e-20;  // 2^-64
+let WIDE_LOW: f32 = -104;
 let EXP_HIGH: f32 = 88.7228317;
 let INFINITY: f32 = Infinity;
 let SMALLEST: f32 = 1.17549435e-38;
@@ -63,6 +66,9 @@ export function keepMathConstants(one: f32): void {
   HALF *= one;
   ONE *= one;
   EXP_LOW *= one;
+  ROUND_WIDE *= one;
+  UNSCALE *= one;
+  WIDE_LOW *= one;
   EXP_HIGH *= one;
   INFINITY *= one;
   SMALLEST *= one;
@@ -94,12 +100,9 @@ export function keepMathConstants(one: f32): void {
   R6 *= one;
 }
 
-/** e^x, error below 2 ulp; 0 where the result would be denormal (below −87.34), ∞ above 88.72. */
+/** e^(x − n·ln 2) for the whole number n nearest to x/ln 2: in [√½, √2]. */
 // @ts-ignore: decorator
-@inline export function exp4(x: v128): v128 {
-  const round = f32x4.splat(ROUND);
-  const t = madd(x, f32x4.splat(LOG2E), round);
-  const n = f32x4.sub(t, round);
+@inline function expFraction(x: v128, n: v128): v128 {
   let r = madd(n, f32x4.splat(MINUS_LN2_HIGH), x);
   r = madd(n, f32x4.splat(MINUS_LN2_LOW), r);
   let p = madd(f32x4.splat(E7), r, f32x4.splat(E6));
@@ -108,12 +111,29 @@ export function keepMathConstants(one: f32): void {
   p = madd(p, r, f32x4.splat(E3));
   p = madd(p, r, f32x4.splat(HALF));
   p = madd(p, f32x4.mul(r, r), r);
-  p = f32x4.add(p, f32x4.splat(ONE));
+  return f32x4.add(p, f32x4.splat(ONE));
+}
+
+/** e^x, error below 2 ulp; 0 where the result would be denormal (below −87.34), ∞ above 88.72. */
+// @ts-ignore: decorator
+@inline export function exp4(x: v128): v128 {
+  const round = f32x4.splat(ROUND);
+  const t = madd(x, f32x4.splat(LOG2E), round);
   // n stands in the low bits of t: add it to the exponent
-  p = i32x4.add(p, i32x4.shl(t, 23));
+  let p = i32x4.add(expFraction(x, f32x4.sub(t, round)), i32x4.shl(t, 23));
   p = v128.andnot(p, f32x4.lt(x, f32x4.splat(EXP_LOW)));
   // past the end, and for NaN: x + ∞
   return v128.bitselect(p, f32x4.add(x, f32x4.splat(INFINITY)), f32x4.le(x, f32x4.splat(EXP_HIGH)));
+}
+
+/** e^x for x ≤ 44, down to the smallest denormal: the result is 2^64 times too large until the last product. */
+// @ts-ignore: decorator
+@inline export function expWide4(value: v128): v128 {
+  const x = f32x4.pmax(value, f32x4.splat(WIDE_LOW));
+  const round = f32x4.splat(ROUND_WIDE);
+  const t = madd(x, f32x4.splat(LOG2E), round);
+  const p = i32x4.add(expFraction(x, f32x4.sub(t, round)), i32x4.shl(t, 23));
+  return f32x4.mul(p, f32x4.splat(UNSCALE));
 }
 
 /** ln x, error below 2 ulp; −∞ at 0, NaN below. */
@@ -222,6 +242,9 @@ export function keepMathConstants(one: f32): void {
 
 // @ts-ignore: decorator
 @inline export function exp1(x: f32): f32 { return f32x4.extract_lane(exp4(f32x4.splat(x)), 0); }
+/** `expWide4` of one number; that of 44 above it. */
+// @ts-ignore: decorator
+@inline export function expWide1(x: f32): f32 { return f32x4.extract_lane(expWide4(f32x4.splat(min<f32>(x, 44))), 0); }
 // @ts-ignore: decorator
 @inline export function log1(x: f32): f32 { return f32x4.extract_lane(log4(f32x4.splat(x)), 0); }
 // @ts-ignore: decorator

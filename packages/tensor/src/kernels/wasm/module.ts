@@ -33,6 +33,7 @@ export interface TensorKernels {
     outRow: number,
   ): void;
   sumAxis(x: number, out: number, outer: number, count: number, inner: number, scale: number): void;
+  sumSquares(x: number, count: number): number;
   maxAxis(x: number, out: number, outer: number, count: number, inner: number): void;
   binary(
     kind: number,

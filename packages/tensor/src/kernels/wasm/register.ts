@@ -3,18 +3,24 @@ import {
   _FusedMatMul,
   BatchMatMul,
   Cast,
+  Concat,
   GatherV2,
   Max,
+  Maximum,
   Mean,
+  Minimum,
   Select,
   Slice,
   Softmax,
+  SplitV,
   Sum,
   Tile,
   Transpose,
 } from '@tensorflow/tfjs-core';
+import { kernelChoice } from '../../kernel-choice.ts';
 import { BINARY_KERNELS, binary, cast, select } from './binary.ts';
 import { gather, slice, tile } from './copy.ts';
+import { concat, splitV } from './join.ts';
 import { batchMatMul, fusedMatMul } from './matmul.ts';
 import { reduction } from './reduce.ts';
 import { type Replacement, replaceKernel } from './stock.ts';
@@ -34,19 +40,27 @@ const REPLACEMENTS: Readonly<Record<string, Replacement>> = {
   [Slice]: slice,
   [Tile]: tile,
   [GatherV2]: gather,
+  [Concat]: concat,
+  [SplitV]: splitV,
   ...Object.fromEntries(BINARY_KERNELS.map(name => [name, binary(name)])),
   ...Object.fromEntries(UNARY_KERNELS.map(name => [name, unary(name)])),
 };
 
+/** What stays with `SPECTRA_KERNELS=reference`: the stock kernels pass over NaN. */
+const REPAIRING: readonly string[] = [Maximum, Minimum];
+
 let registered = false;
 
 /**
- * Registers every replacement; idempotent and synchronous. Call it once `@tensorflow/tfjs-backend-wasm` is
- * imported (which registers the stock kernels), before or after the backend has started.
+ * Registers every replacement, with `SPECTRA_KERNELS=reference` only what repairs; idempotent and synchronous. Call it
+ * once `@tensorflow/tfjs-backend-wasm` is imported (which registers the stock kernels), before or after the backend
+ * has started.
  */
 export function registerWasmKernels(): void {
   if (registered) return;
   registered = true;
-  for (const [kernelName, replacement] of Object.entries(REPLACEMENTS))
-    replaceKernel(kernelName, replacement);
+  const all = kernelChoice() === 'fused';
+  for (const [kernelName, replacement] of Object.entries(REPLACEMENTS)) {
+    if (all || REPAIRING.includes(kernelName)) replaceKernel(kernelName, replacement);
+  }
 }

@@ -1,4 +1,4 @@
-/** Rows by index: gathering them, and summing those of one index. */
+/** Rows by index: gathering them, and summing those of one index. Copies and sums at memory's speed, a row at a time. */
 
 /** out[n, :] = x[indices[n], :], or zeros where the index is outside [0, m). */
 export function gatherRows(x: usize, indices: usize, out: usize, m: i32, n: i32, width: i32): void {

@@ -11,15 +11,18 @@ const ROOM = 2048;
 /** Where a few row numbers lie, as int32. */
 const IDS = 1024;
 const SCRATCH = 4 * DATA;
+/** The product's scratch, away from the matrices: what it leaves there depends on the tiles. */
+const WORK = HALF - 32 * 1024;
 
 /** One run of every other kernel, from the floats at `x` to `out`. */
 const CASES: readonly ((kernels: TensorKernels, x: number, out: number) => void)[] = [
   (k, x, out) => k.sumAxis(x, out, 3, 70, 37, 0.5),
   (k, x, out) => k.sumAxis(x, out, 3, 70, 1, 1),
   (k, x, out) => k.maxAxis(x, out, 3, 70, 37),
+  (k, x, out) => k.sumAxis(x, out, 1, 4000, 1, k.sumSquares(x, 4000)),
   (k, x, out) => k.maxAxis(x, out, 3, 70, 1),
   ...Array.from(
-    { length: 9 },
+    { length: 10 },
     (_, kind) => (k: TensorKernels, x: number, out: number) => k.unary(kind, x, out, 1021),
   ),
   ...Array.from({ length: 8 }, (_, kind) => (k: TensorKernels, x: number, out: number) => {
@@ -165,9 +168,8 @@ function product({ kernels }: Bench, m: number, n: number, k: number, transposed
   const a = DATA;
   const b = a + m * k;
   const c = (b + k * n + 3) & ~3;
-  const work = (c + m * n + 15) & ~15;
   const [aRow, aCol] = (transposed & 1) === 0 ? [4 * k, 4] : [4, 4 * m];
   const [bRow, bCol] = (transposed & 2) === 0 ? [4 * n, 4] : [4, 4 * k];
-  kernels.gemm(m, n, k, 4 * a, aRow, aCol, 4 * b, bRow, bCol, 4 * c, 4 * n, 0, 4 * work);
+  kernels.gemm(m, n, k, 4 * a, aRow, aCol, 4 * b, bRow, bCol, 4 * c, 4 * n, 0, 4 * WORK);
   return { a, b, c };
 }

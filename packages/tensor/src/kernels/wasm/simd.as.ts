@@ -14,6 +14,13 @@
   return f32x4.extract_lane(pairs, 0) + f32x4.extract_lane(pairs, 1);
 }
 
+/** The sums of the lanes of four vectors. */
+// @ts-ignore: decorator
+@inline export function laneSums(a0: v128, a1: v128, a2: v128, a3: v128): v128 {
+  const s01 = f32x4.add(low(a0, a1), high(a0, a1)), s23 = f32x4.add(low(a2, a3), high(a2, a3));
+  return f32x4.add(lowPair(s01, s23), highPair(s01, s23));
+}
+
 /** The largest lane; NaN if any lane is NaN. */
 // @ts-ignore: decorator
 @inline export function maxLanes(v: v128): f32 {
@@ -30,14 +37,19 @@
 // @ts-ignore: decorator
 @inline export function highPair(a: v128, b: v128): v128 { return i64x2.shuffle(a, b, 1, 3); }
 
-/** Stores the transpose of the 4×4 block at `from` to `to`; row strides in bytes. */
+/** Stores the transpose of the 4×4 block whose rows begin at r0 … r3. */
 // @ts-ignore: decorator
-@inline export function transpose4(from: usize, fromRow: usize, to: usize, toRow: usize): void {
-  const x0 = v128.load(from), x1 = v128.load(from + fromRow);
-  const x2 = v128.load(from + 2 * fromRow), x3 = v128.load(from + 3 * fromRow);
+@inline export function transposeRows4(r0: usize, r1: usize, r2: usize, r3: usize, to: usize, toRow: usize): void {
+  const x0 = v128.load(r0), x1 = v128.load(r1), x2 = v128.load(r2), x3 = v128.load(r3);
   const l01 = low(x0, x1), l23 = low(x2, x3), h01 = high(x0, x1), h23 = high(x2, x3);
   v128.store(to, lowPair(l01, l23));
   v128.store(to + toRow, highPair(l01, l23));
   v128.store(to + 2 * toRow, lowPair(h01, h23));
   v128.store(to + 3 * toRow, highPair(h01, h23));
+}
+
+/** The same for rows `fromRow` bytes apart. */
+// @ts-ignore: decorator
+@inline export function transpose4(from: usize, fromRow: usize, to: usize, toRow: usize): void {
+  transposeRows4(from, from + fromRow, from + 2 * fromRow, from + 3 * fromRow, to, toRow);
 }

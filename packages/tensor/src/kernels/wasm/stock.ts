@@ -10,10 +10,10 @@ export interface KernelArguments {
 }
 
 /** A kernel of ours: `undefined` hands the call to the stock kernel. */
-export type Replacement = (call: WasmCall, args: KernelArguments) => TensorInfo | undefined;
+export type Replacement = (call: WasmCall, args: KernelArguments) => TensorInfo | TensorInfo[] | undefined;
 
 /** A stock kernel that can be called although it is no longer registered. */
-export type StockKernel = (backend: BackendWasm, args: KernelArguments) => TensorInfo;
+export type StockKernel = (backend: BackendWasm, args: KernelArguments) => TensorInfo | TensorInfo[];
 
 const stockKernels = new Map<string, StockKernel>();
 
@@ -54,6 +54,6 @@ function callable(config: KernelConfig): StockKernel {
       config.setupFunc?.(backend);
       ready.add(backend);
     }
-    return config.kernelFunc({ inputs, attrs, backend }) as TensorInfo;
+    return config.kernelFunc({ inputs, attrs, backend });
   };
 }

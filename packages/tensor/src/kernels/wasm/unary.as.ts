@@ -12,7 +12,15 @@ import { erf4, exp4, loadPart, log4, sigmoid4, softplus4, storePart, tanh4 } fro
   if (kind == 5) return f32x4.sqrt(x);
   if (kind == 6) return f32x4.div(f32x4.splat(1), f32x4.sqrt(x));
   if (kind == 7) return f32x4.div(f32x4.splat(1), x);
-  return erf4(x);
+  if (kind == 8) return erf4(x);
+  return sign4(x);
+}
+
+/** −1, 0 or 1; 0 for NaN, as in tfjs. */
+// @ts-ignore: decorator
+@inline function sign4(x: v128): v128 {
+  const zero = f32x4.splat(0), one = f32x4.splat(1);
+  return f32x4.sub(v128.and(f32x4.gt(x, zero), one), v128.and(f32x4.lt(x, zero), one));
 }
 
 // @ts-ignore: decorator
@@ -38,6 +46,7 @@ export function unary(kind: i32, x: usize, out: usize, n: i32): void {
     case 5: run(5, x, out, n); break;
     case 6: run(6, x, out, n); break;
     case 7: run(7, x, out, n); break;
-    default: run(8, x, out, n);
+    case 8: run(8, x, out, n); break;
+    default: run(9, x, out, n);
   }
 }

@@ -1,12 +1,24 @@
 /** Elementwise functions and `Softmax` for float32. */
 import type { TensorInfo } from '@tensorflow/tfjs-core';
-import { Erf, Exp, Log, Reciprocal, Rsqrt, Sigmoid, Softplus, Sqrt, Tanh, util } from '@tensorflow/tfjs-core';
+import {
+  Erf,
+  Exp,
+  Log,
+  Reciprocal,
+  Rsqrt,
+  Sigmoid,
+  Sign,
+  Softplus,
+  Sqrt,
+  Tanh,
+  util,
+} from '@tensorflow/tfjs-core';
 import type { WasmCall } from '../../wasm-call.ts';
 import { tensorKernels } from './module.ts';
 import type { KernelArguments, Replacement } from './stock.ts';
 
 /** The order is that of `apply` in unary.as.ts. */
-export const UNARY_KERNELS = [Exp, Log, Sigmoid, Tanh, Softplus, Sqrt, Rsqrt, Reciprocal, Erf] as const;
+export const UNARY_KERNELS = [Exp, Log, Sigmoid, Tanh, Softplus, Sqrt, Rsqrt, Reciprocal, Erf, Sign] as const;
 
 export function unary(kernelName: (typeof UNARY_KERNELS)[number]): Replacement {
   const kind = UNARY_KERNELS.indexOf(kernelName);

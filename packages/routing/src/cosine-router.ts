@@ -1,0 +1,75 @@
+/** Cosine scores on a low-dimensional hypersphere (Chi 2022, X-MoE). */
+import { checkValue, normalise, Parameter, Rng } from '@spectra/tensor';
+import type { Tensor2D } from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
+import { TopKRouter, type TopKRouterOptions } from './top-k-router.ts';
+
+export interface CosineRouterOptions
+  extends Pick<TopKRouterOptions, 'experts' | 'hidden' | 'k' | 'prefix' | 'rng'> {
+  /** D; half the experts by default, at least 2. */
+  readonly dimension?: number;
+  /** The initial τ; 0.3 by default. */
+  readonly temperature?: number;
+  /** As `SoftmaxTopKOptions`. */
+  readonly normalise?: boolean;
+  readonly balanceLoss?: number;
+  readonly zLoss?: number;
+}
+
+/** τ never falls below this. */
+const COLDEST = 0.01;
+
+/**
+ * P = softmax(s/τ), s_te = ⟨normalise(W x_t), normalise(v_e)⟩ with W [D,H] (`projection.weight`), v [E,D] (`gate.weight`)
+ * and a learned τ, kept as log(1/τ) (`log_scale`) so that it stays positive. The k most probable experts; gates, losses and
+ * causality are those of `SoftmaxTopKRouter`.
+ */
+export class CosineRouter extends TopKRouter {
+  override readonly kind = 'cosine';
+  /** [D,H] */
+  readonly projection: Parameter;
+  /** [1] log(1/τ) */
+  readonly logScale: Parameter;
+
+  constructor(options: CosineRouterOptions) {
+    const { experts, hidden, prefix = '', rng = new Rng(0), temperature = 0.3, ...rest } = options;
+    const dimension = options.dimension ?? Math.max(2, Math.floor(experts / 2));
+    super({
+      normalise: options.k > 1,
+      balanceLoss: 0.01,
+      ...rest,
+      experts,
+      hidden,
+      prefix,
+      rng: rng.split('gate'),
+      gateWidth: dimension,
+      orthogonalGain: 0.32,
+    });
+    checkValue(
+      temperature >= COLDEST && Number.isFinite(temperature),
+      `temperature must be at least ${COLDEST}, got ${temperature}.`,
+      'CosineRouter',
+    );
+    const role = { role: 'router' } as const;
+    const bound = 1 / Math.sqrt(hidden);
+    const drawn = rng.split('projection').uniformTensor([dimension, hidden], -bound, bound);
+    this.projection = new Parameter(`${prefix}projection.weight`, drawn, role);
+    this.logScale = new Parameter(`${prefix}log_scale`, tf.tensor1d([-Math.log(temperature)]), role);
+  }
+
+  override parameters(): Parameter[] {
+    return [...super.parameters(), this.projection, this.logScale];
+  }
+
+  protected override logits(rows: Tensor2D): Tensor2D {
+    const projected = tf.matMul(rows, this.projection.variable as unknown as Tensor2D, false, true);
+    const cosines = tf.matMul(
+      normalise(projected) as Tensor2D,
+      normalise(this.gate.variable as unknown as Tensor2D) as Tensor2D,
+      false,
+      true,
+    );
+    const scale = tf.exp(tf.minimum(this.logScale.variable as tf.Tensor, -Math.log(COLDEST)));
+    return tf.mul(cosines, scale);
+  }
+}
