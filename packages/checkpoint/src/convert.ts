@@ -6,6 +6,7 @@ import {
   float8ToFloat32,
   float16ToFloat32,
   float32ToBfloat16,
+  float32ToFloat8,
   float32ToFloat16,
 } from './floats.ts';
 
@@ -66,7 +67,7 @@ export type WritableData =
   | Uint8Array
   | readonly number[];
 
-export type WritableDtype = Exclude<SafetensorsDtype, 'F8_E4M3' | 'F8_E5M2' | 'F8_E8M0'>;
+export type WritableDtype = Exclude<SafetensorsDtype, 'F8_E8M0'>;
 
 /**
  * The file bytes of elements [from, to) of `data`. Floats narrow by rounding to nearest even; a number that an
@@ -94,6 +95,12 @@ export function narrow(
       if (dtype === 'F16') float32ToFloat16(source, bits);
       else float32ToBfloat16(source, bits);
       return bytesOf(bits);
+    }
+    case 'F8_E4M3':
+    case 'F8_E5M2': {
+      const codes = new Uint8Array(part.length);
+      float32ToFloat8(dtype, part instanceof Float32Array ? part : Float32Array.from(part), codes);
+      return codes;
     }
     default:
       return bytesOf(integers(dtype, part, where));

@@ -1,4 +1,5 @@
 /** The element types of safetensors files, and how each looks in memory. */
+import { SpectraError } from '@spectra/tensor';
 
 /** What `read` gives for each: half, bfloat16 and 8-bit floats widen to float32; 64-bit integers to exact doubles. */
 export interface HostArrays {
@@ -21,6 +22,13 @@ export interface HostArrays {
 }
 export type SafetensorsDtype = keyof HostArrays;
 export type HostData = HostArrays[SafetensorsDtype];
+
+/** What a tensor is, wherever it lies. */
+export interface TensorInfo {
+  readonly name: string;
+  readonly dtype: SafetensorsDtype;
+  readonly shape: readonly number[];
+}
 
 /** A tensor in host memory. `data` is row-major. */
 export interface HostTensor {
@@ -63,6 +71,20 @@ export function isDtype(name: unknown): name is SafetensorsDtype {
 /** Number of elements of a shape; 1 for a scalar's empty shape. */
 export function sizeOf(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
+}
+
+/** A new array for `length` elements; `VALUE` if the machine cannot hold it. */
+export function allocate<D extends SafetensorsDtype>(dtype: D, length: number, where: string): HostArrays[D] {
+  try {
+    return new DTYPES[dtype].host(length) as HostArrays[D];
+  } catch (cause) {
+    throw new SpectraError('VALUE', {
+      message: `${length} elements do not fit into one array in memory.`,
+      where,
+      fix: 'Read it in pieces (readPieces) or by slices.',
+      cause,
+    });
+  }
 }
 
 /** The bytes of a typed array, without a copy. */

@@ -61,13 +61,57 @@ const FLOAT8: Readonly<Record<Float8, (bits: number) => number>> = {
 };
 const tables = new Map<Float8, Float32Array>();
 
-export function float8ToFloat32(kind: Float8, from: Uint8Array, to: Float32Array): void {
+/** The value of each of the 256 codes. */
+export function float8Table(kind: Float8): Float32Array {
   let table = tables.get(kind);
   if (table === undefined) {
     table = Float32Array.from({ length: 256 }, (_, bits) => FLOAT8[kind](bits));
     tables.set(kind, table);
   }
+  return table;
+}
+
+export function float8ToFloat32(kind: Float8, from: Uint8Array, to: Float32Array): void {
+  const table = float8Table(kind);
   for (let i = 0; i < from.length; i++) to[i] = table[from[i]!]!;
+}
+
+/**
+ * The 8-bit codes nearest to `from`, ties to even. Beyond the largest number (rounded) E4M3, which has no infinity,
+ * gives NaN and E5M2 infinity, as PyTorch's conversion does: scale first (`fp8Scales`).
+ */
+export function float32ToFloat8(kind: 'F8_E4M3' | 'F8_E5M2', from: Float32Array, to: Uint8Array): void {
+  const bits = new Uint32Array(from.buffer, from.byteOffset, from.length);
+  // a loop for each: a call through a variable is not inlined
+  if (kind === 'F8_E4M3') for (let i = 0; i < bits.length; i++) to[i] = e4m3Bits(bits[i]!);
+  else for (let i = 0; i < bits.length; i++) to[i] = e5m2Bits(bits[i]!);
+}
+
+/** The E4M3 code of a float32's bits. */
+export function e4m3Bits(x: number): number {
+  const sign = (x >>> 24) & 0x80;
+  const magnitude = x & 0x7fffffff;
+  // 464 lies between 448 and what would be 480, the code of NaN; as a tie it goes to 448
+  if (magnitude > 0x43e80000) return sign | 0x7f;
+  // normal from 2^-6 on: 20 dropped bits round to even
+  if (magnitude >= 0x3c800000)
+    return sign | ((magnitude - 0x3c000000 + 0x7ffff + ((magnitude >>> 20) & 1)) >>> 20);
+  // subnormal: beside 2^14 the last place of a float32 is that of a subnormal, 2^-9
+  intBits[0] = magnitude;
+  floatBits[0] = floatBits[0]! + 2 ** 14;
+  return sign | (intBits[0]! - 0x46800000);
+}
+
+function e5m2Bits(x: number): number {
+  const sign = (x >>> 24) & 0x80;
+  const magnitude = x & 0x7fffffff;
+  if (magnitude > 0x7f800000) return sign | 0x7e; // NaN
+  if (magnitude >= 0x47700000) return sign | 0x7c; // 61440 and above round to infinity
+  if (magnitude >= 0x38800000)
+    return sign | ((magnitude - 0x38000000 + 0xfffff + ((magnitude >>> 21) & 1)) >>> 21);
+  intBits[0] = magnitude;
+  floatBits[0] = floatBits[0]! + 2 ** 7;
+  return sign | (intBits[0]! - 0x43000000);
 }
 
 /** A sign bit, `exponentBits` and `mantissaBits`; with `ieee`, the top exponent holds infinity and NaN. */

@@ -82,6 +82,14 @@ describe('a header', () => {
     expect(await errorOf(bytes)).toContain(message);
   });
 
+  it('may be nested deeply or have long names: the message stays short', async () => {
+    const deep = '['.repeat(100_000) + ']'.repeat(100_000);
+    const nested = await errorOf(file(`{"a":{"dtype":"F32","shape":${deep},"data_offsets":[0,0]}}`, 0));
+    expect(nested).toContain('bad shape');
+    const long = await errorOf(file({ ['x'.repeat(1e6)]: { dtype: 'y'.repeat(1e6) } }, 0));
+    expect(long.length).toBeLessThan(1000);
+  });
+
   it('names file and tensor', async () => {
     const message = await errorOf(file({ 'layers.0.w': f32(0, 8) }, 4));
     expect(message).toContain('(at x.safetensors, tensor "layers.0.w")');
@@ -111,12 +119,15 @@ describe('a header', () => {
   });
 });
 
+const duplicate = (json: string): string | undefined => findDuplicateKey(json, JSON.parse(json));
+
 it('finds a repeated key exactly where there is one', () => {
   fc.assert(
     fc.property(fc.json(), json => {
-      expect(findDuplicateKey(json)).toBeUndefined();
+      expect(duplicate(json)).toBeUndefined();
     }),
   );
-  expect(findDuplicateKey('{"a":[{"b":1},{"b":1}],"c":{"a":"\\",\\"a\\":"}}')).toBeUndefined();
-  expect(findDuplicateKey('{"a":[1,{"b":[],"b":2}]}')).toBe('b');
+  expect(duplicate('{"a":[{"b":1},{"b":1}],"c":{"a":"\\",\\"a\\":"}}')).toBeUndefined();
+  expect(duplicate('{"a":[1,{"b":[],"b":2}]}')).toBe('b');
+  expect(duplicate('{"__proto__":1,"b\\\\":2,"b\\\\":{":":1}}')).toBe('b\\');
 });

@@ -3,14 +3,11 @@
  * everything in it is checked before a byte of a tensor is read.
  */
 import { SpectraError } from '@spectra/tensor';
-import { DTYPES, isDtype, type SafetensorsDtype, sizeOf } from './dtypes.ts';
+import { DTYPES, isDtype, sizeOf, type TensorInfo } from './dtypes.ts';
 import { findDuplicateKey } from './duplicate-keys.ts';
 
 /** One tensor's place in a file. */
-export interface TensorEntry {
-  readonly name: string;
-  readonly dtype: SafetensorsDtype;
-  readonly shape: readonly number[];
+export interface TensorEntry extends TensorInfo {
   /** Byte range in the file. */
   readonly begin: number;
   readonly end: number;
@@ -32,6 +29,17 @@ export function broken(message: string, where: string, cause?: unknown): Spectra
     fix: 'Copy or download the file again, or use another checkpoint.',
     ...(cause === undefined ? {} : { cause }),
   });
+}
+
+/** A stranger's value in a message: quoted, without control characters, cut to a readable length. */
+export function quote(value: unknown): string {
+  let text: string;
+  try {
+    text = JSON.stringify(value) ?? 'undefined';
+  } catch {
+    text = 'a value nested too deeply'; // JSON.parse nests further than JSON.stringify follows
+  }
+  return text.length <= 200 ? text : `${text.slice(0, 200)}…`;
 }
 
 /** The header's length from the file's first 8 bytes. */
@@ -71,8 +79,8 @@ function parseJson(bytes: Uint8Array, file: string): Record<string, unknown> {
     throw broken('the header is not JSON.', file, cause);
   }
   if (!isRecord(raw) || text[0] !== '{') throw broken('the header is not a JSON object.', file);
-  const duplicate = findDuplicateKey(text);
-  if (duplicate !== undefined) throw broken(`the header names "${duplicate}" twice.`, file);
+  const duplicate = findDuplicateKey(text, raw);
+  if (duplicate !== undefined) throw broken(`the header names ${quote(duplicate)} twice.`, file);
   return raw;
 }
 
@@ -90,21 +98,21 @@ function parseEntry(
   fileSize: number,
   file: string,
 ): TensorEntry {
-  const where = `${file}, tensor "${name}"`;
-  if (!isRecord(value)) throw broken('the entry is not an object.', where);
+  const bad = (message: string): SpectraError => broken(message, `${file}, tensor ${quote(name)}`);
+  if (!isRecord(value)) throw bad('the entry is not an object.');
   const { dtype, shape, data_offsets: offsets } = value;
-  if (!isDtype(dtype)) throw broken(`unknown dtype ${JSON.stringify(dtype)}.`, where);
-  if (!isCounts(shape)) throw broken(`bad shape ${JSON.stringify(shape)}.`, where);
+  if (!isDtype(dtype)) throw bad(`unknown dtype ${quote(dtype)}.`);
+  if (!isCounts(shape)) throw bad(`bad shape ${quote(shape)}.`);
   if (!isCounts(offsets) || offsets.length !== 2 || offsets[0]! > offsets[1]!) {
-    throw broken(`bad data_offsets ${JSON.stringify(offsets)}.`, where);
+    throw bad(`bad data_offsets ${quote(offsets)}.`);
   }
   const [begin, end] = [dataStart + offsets[0]!, dataStart + offsets[1]!];
   const bytes = sizeOf(shape) * DTYPES[dtype].bytes;
   if (end - begin !== bytes) {
-    throw broken(`${dtype} [${shape.join(', ')}] takes ${bytes} bytes, its range has ${end - begin}.`, where);
+    throw bad(`${dtype} ${quote(shape)} takes ${bytes} bytes, its range has ${end - begin}.`);
   }
   if (end > fileSize) {
-    throw broken(`its bytes end at ${end}, the file at ${fileSize}: out of range or truncated.`, where);
+    throw bad(`its bytes end at ${end}, the file at ${fileSize}: out of range or truncated.`);
   }
   return { name, dtype, shape, begin, end };
 }
@@ -120,12 +128,12 @@ function checkLayout(
   let previous = '';
   for (const entry of [...entries].sort((a, b) => a.begin - b.begin || a.end - b.end)) {
     if (entry.begin < position) {
-      throw broken(`its bytes overlap those of "${previous}".`, `${file}, tensor "${entry.name}"`);
+      throw broken(`its bytes overlap those of ${quote(previous)}.`, `${file}, tensor ${quote(entry.name)}`);
     }
     if (entry.begin > position) {
       throw broken(
         `${entry.begin - position} bytes before it belong to no tensor.`,
-        `${file}, tensor "${entry.name}"`,
+        `${file}, tensor ${quote(entry.name)}`,
       );
     }
     position = entry.end;
@@ -134,7 +142,7 @@ function checkLayout(
   if (position !== fileSize) throw broken(`${fileSize - position} bytes after the last tensor.`, file);
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
+export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 

@@ -2,7 +2,7 @@
 import { type Parameter, SpectraError } from '@spectra/tensor';
 import type { WritableDtype } from './convert.ts';
 import { type TensorSpec, tensorSpec } from './safetensors-writer.ts';
-import { checkTensors, readTensor, type TensorStore } from './tensor-store.ts';
+import { checkTensors, readTensor, type TensorStore, tensorPlace } from './tensor-store.ts';
 
 export interface ParameterNaming {
   /** The tensor's name in the file; the parameter's own by default. */
@@ -42,7 +42,7 @@ export async function loadParameters(
       if (value.dtype !== variable.dtype) {
         throw new SpectraError('CHECKPOINT_MISMATCH', {
           message: `it holds ${value.dtype}, needed is ${variable.dtype}.`,
-          where: `${store.name}, tensor "${name}"`,
+          where: tensorPlace(store.name, name),
         });
       }
       variable.assign(value);

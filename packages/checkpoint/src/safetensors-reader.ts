@@ -1,19 +1,29 @@
 /** Reads a safetensors file tensor by tensor, by byte range; the file itself is never held in memory. */
 import type { ByteSource } from './byte-source.ts';
 import { widen } from './convert.ts';
-import { bytesOf, DTYPES, type HostData, type HostTensor, sizeOf } from './dtypes.ts';
-import { broken, headerLength, parseHeader, type SafetensorsHeader, type TensorEntry } from './header.ts';
-import { planSlice } from './slice.ts';
-import { checkStoredShape, missingTensor, type ReadOptions, type TensorStore } from './tensor-store.ts';
+import { allocate, bytesOf, DTYPES, type HostData, type HostTensor, sizeOf } from './dtypes.ts';
+import { broken, headerLength, parseHeader, type SafetensorsHeader } from './header.ts';
+import { longestRead, planReads, planSlice } from './slice.ts';
+import {
+  checkStoredShape,
+  missingTensor,
+  type ReadOptions,
+  type StoredEntry,
+  type StoredTensors,
+  tensorPlace,
+} from './tensor-store.ts';
 
-/** Widening goes through a buffer of this size; a multiple of every element's. */
-const STAGING_BYTES = 4 << 20;
+/** Of one read, and of the buffer through which narrow elements are widened; a multiple of every element's size. */
+export const STAGING_BYTES = 4 << 20;
 
-/** Opens and checks a file; `CHECKPOINT_BROKEN` if it is malformed or truncated. Takes over the source. */
-export async function openSafetensors(source: ByteSource): Promise<TensorStore> {
+/**
+ * Opens and checks a file; `CHECKPOINT_BROKEN` if it is malformed or truncated. Takes over the source. `file` is what the
+ * entries call it: the source's name by default.
+ */
+export async function openSafetensors(source: ByteSource, file = source.name): Promise<StoredTensors> {
   try {
     const header = await readHeader(source);
-    return new SafetensorsFile(source, header);
+    return new SafetensorsFile(source, header, file);
   } catch (error) {
     await source.close();
     throw error;
@@ -30,17 +40,19 @@ export async function readHeader(source: ByteSource): Promise<SafetensorsHeader>
   return parseHeader(json, source.size, source.name);
 }
 
-class SafetensorsFile implements TensorStore {
+class SafetensorsFile implements StoredTensors {
   readonly name: string;
   readonly metadata: Readonly<Record<string, string>>;
   readonly #source: ByteSource;
-  readonly #entries: ReadonlyMap<string, TensorEntry>;
+  readonly #entries: SafetensorsHeader['entries'];
+  readonly #file: string;
 
-  constructor(source: ByteSource, header: SafetensorsHeader) {
+  constructor(source: ByteSource, header: SafetensorsHeader, file: string) {
     this.name = source.name;
     this.metadata = header.metadata;
     this.#source = source;
     this.#entries = header.entries;
+    this.#file = file;
   }
 
   names(): string[] {
@@ -51,42 +63,52 @@ class SafetensorsFile implements TensorStore {
     return this.#entries.has(name);
   }
 
-  entry(name: string): TensorEntry {
+  entry(name: string): StoredEntry {
     const found = this.#entries.get(name);
     if (found === undefined) throw missingTensor(name, this.name);
-    return found;
+    return { ...found, file: this.#file };
   }
 
   async read(name: string, options: ReadOptions = {}): Promise<HostTensor> {
     const entry = this.entry(name);
-    const where = `${this.name}, tensor "${name}"`;
+    const where = tensorPlace(this.name, name);
     if (options.shape !== undefined) checkStoredShape(entry, options.shape, this.name);
     const plan = planSlice(entry.shape, options.slice, where);
-    const data = new DTYPES[entry.dtype].host(sizeOf(plan.shape));
+    const data = allocate(entry.dtype, sizeOf(plan.shape), where);
+    const { bytes: size, raw } = DTYPES[entry.dtype];
+    const staging = new Uint8Array(
+      raw && plan.run === data.length ? 0 : longestRead(plan, entry.shape, STAGING_BYTES / size) * size,
+    );
     let done = 0;
-    for (const start of plan.starts) {
-      await this.#readRun(entry, start, data.subarray(done, done + plan.run) as HostData, where);
-      done += plan.run;
+    for (const { start, end, runs } of planReads(plan, STAGING_BYTES / size)) {
+      const offset = entry.begin + start * size;
+      if (raw && runs.length === 1) {
+        await this.#source.read(offset, bytesOf(data.subarray(done, done + end - start)));
+        done += end - start;
+        continue;
+      }
+      await this.#source.read(offset, staging.subarray(0, (end - start) * size));
+      for (const [from, to] of runs) {
+        const bytes = staging.subarray((from - start) * size, (to - start) * size);
+        widen(entry.dtype, bytes, data.subarray(done, done + to - from) as HostData, where);
+        done += to - from;
+      }
     }
     return { dtype: entry.dtype, shape: plan.shape, data };
   }
 
-  close(): Promise<void> {
-    return this.#source.close();
+  async readBytes(name: string, offset: number, into: Uint8Array): Promise<void> {
+    const { begin, end } = this.entry(name);
+    if (!(offset >= 0) || begin + offset + into.byteLength > end) {
+      throw broken(
+        `bytes ${offset} to ${offset + into.byteLength} were asked of ${end - begin}.`,
+        tensorPlace(this.name, name),
+      );
+    }
+    await this.#source.read(begin + offset, into);
   }
 
-  /** Fills `to` with elements from `start` on. */
-  async #readRun(entry: TensorEntry, start: number, to: HostData, where: string): Promise<void> {
-    const { bytes: elementBytes, raw } = DTYPES[entry.dtype];
-    const offset = entry.begin + start * elementBytes;
-    if (raw) return this.#source.read(offset, bytesOf(to));
-    const perStage = STAGING_BYTES / elementBytes;
-    const staging = new Uint8Array(Math.min(STAGING_BYTES, to.length * elementBytes));
-    for (let done = 0; done < to.length; done += perStage) {
-      const count = Math.min(perStage, to.length - done);
-      const bytes = staging.subarray(0, count * elementBytes);
-      await this.#source.read(offset + done * elementBytes, bytes);
-      widen(entry.dtype, bytes, to.subarray(done, done + count) as HostData, where);
-    }
+  close(): Promise<void> {
+    return this.#source.close();
   }
 }

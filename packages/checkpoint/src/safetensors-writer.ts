@@ -1,8 +1,9 @@
-/** Writes a safetensors file tensor by tensor: one tensor and one conversion buffer are in memory at a time. */
+/** Writes a safetensors file tensor by tensor: one tensor, or one piece of a streamed one, is in memory at a time. */
 import { checkValue, SpectraError } from '@spectra/tensor';
 import type * as tf from '@tensorflow/tfjs-core';
 import { narrow, type WritableData, type WritableDtype } from './convert.ts';
-import { DTYPES, sizeOf } from './dtypes.ts';
+import { DTYPES, type SafetensorsDtype, sizeOf, type TensorInfo } from './dtypes.ts';
+import { quote } from './header.ts';
 
 /** A tensor to be written. `data` is called once, when its turn comes. */
 export interface TensorSpec {
@@ -11,6 +12,13 @@ export interface TensorSpec {
   readonly shape: readonly number[];
   readonly data: () => WritableData | Promise<WritableData>;
 }
+
+/** A tensor whose file bytes come piece by piece; each is used up before the next is asked for. */
+export interface StreamedSpec extends TensorInfo {
+  readonly bytes: () => AsyncIterable<Uint8Array>;
+}
+
+export type WritableSpec = TensorSpec | StreamedSpec;
 
 /** Where bytes go: a file (`@spectra/checkpoint/node`) or memory. `write` must have used the bytes when it resolves. */
 export interface ByteSink {
@@ -35,7 +43,11 @@ export function tensorSpec(name: string, tensor: tf.Tensor, dtype?: WritableDtyp
   };
 }
 
-export function specBytes(spec: TensorSpec): number {
+/** The bytes of a tensor in a file. */
+export function specBytes(spec: {
+  readonly dtype: SafetensorsDtype;
+  readonly shape: readonly number[];
+}): number {
   return sizeOf(spec.shape) * DTYPES[spec.dtype].bytes;
 }
 
@@ -46,7 +58,7 @@ export function specBytes(spec: TensorSpec): number {
  */
 export async function writeSafetensors(
   sink: ByteSink,
-  specs: readonly TensorSpec[],
+  specs: readonly WritableSpec[],
   options: WriteOptions = {},
 ): Promise<void> {
   const ordered = [...specs].sort((a, b) => DTYPES[b.dtype].bytes - DTYPES[a.dtype].bytes);
@@ -56,7 +68,7 @@ export async function writeSafetensors(
 
 /** The whole file in memory, for browsers and small tensors. */
 export async function safetensorsBytes(
-  specs: readonly TensorSpec[],
+  specs: readonly WritableSpec[],
   options: WriteOptions = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
   const parts: Uint8Array[] = [];
@@ -75,20 +87,22 @@ export async function safetensorsBytes(
   return all;
 }
 
-function encodeHeader(specs: readonly TensorSpec[], metadata: WriteOptions['metadata']): Uint8Array {
-  const header = new Map<string, unknown>();
-  if (metadata !== undefined) header.set('__metadata__', metadata);
+/** The header of a file whose tensors lie in the given order. */
+export function encodeHeader(specs: readonly TensorInfo[], metadata?: WriteOptions['metadata']): Uint8Array {
+  const fields: string[] = [];
+  const names = new Set<string>();
+  // field by field: an object would move integer-like names to the front and lose "__proto__"
+  if (metadata !== undefined) fields.push(`"__metadata__":${JSON.stringify(metadata)}`);
   let position = 0;
   for (const spec of specs) {
     const { name, dtype, shape } = spec;
     checkValue(name !== '__metadata__', 'a tensor cannot be named "__metadata__".', 'writeSafetensors');
-    checkValue(!header.has(name), `two tensors are named "${name}".`, 'writeSafetensors');
+    checkValue(!names.has(name), `two tensors are named ${quote(name)}.`, 'writeSafetensors');
+    names.add(name);
     const end = position + specBytes(spec);
-    header.set(name, { dtype, shape, data_offsets: [position, end] });
+    fields.push(`${JSON.stringify(name)}:${JSON.stringify({ dtype, shape, data_offsets: [position, end] })}`);
     position = end;
   }
-  // entry by entry: an object would move integer-like names to the front and lose "__proto__"
-  const fields = [...header].map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`);
   const json = new TextEncoder().encode(`{${fields.join(',')}}`);
   const padded = Math.ceil(json.byteLength / 8) * 8;
   const bytes = new Uint8Array(8 + padded).fill(0x20, 8);
@@ -97,17 +111,27 @@ function encodeHeader(specs: readonly TensorSpec[], metadata: WriteOptions['meta
   return bytes;
 }
 
-async function writeData(sink: ByteSink, spec: TensorSpec): Promise<void> {
-  const data = await spec.data();
+async function writeData(sink: ByteSink, spec: WritableSpec): Promise<void> {
+  const where = `tensor ${quote(spec.name)}`;
   const size = sizeOf(spec.shape);
-  if (data.length !== size) {
-    throw new SpectraError('SHAPE', {
-      message: `shape [${spec.shape.join(', ')}] needs ${size} elements, the data has ${data.length}.`,
-      where: `tensor "${spec.name}"`,
-    });
+  if ('bytes' in spec) {
+    let written = 0;
+    for await (const bytes of spec.bytes()) {
+      written += bytes.byteLength;
+      await sink.write(bytes);
+    }
+    const wanted = specBytes(spec);
+    if (written !== wanted) throw wrongSize(spec, `${wanted} bytes, ${written} came`, where);
+    return;
   }
+  const data = await spec.data();
+  if (data.length !== size) throw wrongSize(spec, `${size} elements, the data has ${data.length}`, where);
   for (let done = 0; done < size; done += CHUNK_ELEMENTS) {
     const end = Math.min(size, done + CHUNK_ELEMENTS);
-    await sink.write(narrow(spec.dtype, data, done, end, `tensor "${spec.name}"`));
+    await sink.write(narrow(spec.dtype, data, done, end, where));
   }
+}
+
+function wrongSize({ shape }: TensorInfo, needs: string, where: string): SpectraError {
+  return new SpectraError('SHAPE', { message: `shape [${shape.join(', ')}] needs ${needs}.`, where });
 }

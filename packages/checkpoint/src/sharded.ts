@@ -1,10 +1,11 @@
 /** Models over several safetensors files with a `model.safetensors.index.json`, as on the Hugging Face hub. */
 import type { ByteSource } from './byte-source.ts';
 import type { HostTensor } from './dtypes.ts';
-import { broken, type TensorEntry } from './header.ts';
+import { findDuplicateKey } from './duplicate-keys.ts';
+import { broken, isRecord, quote } from './header.ts';
 import { openSafetensors } from './safetensors-reader.ts';
-import { specBytes, type TensorSpec } from './safetensors-writer.ts';
-import { missingTensor, type ReadOptions, type TensorStore } from './tensor-store.ts';
+import { specBytes, type WritableSpec } from './safetensors-writer.ts';
+import { missingTensor, type ReadOptions, type StoredEntry, type StoredTensors } from './tensor-store.ts';
 
 /** The index file's content. */
 export interface ShardIndex {
@@ -13,53 +14,73 @@ export interface ShardIndex {
   readonly weight_map: Readonly<Record<string, string>>;
 }
 
+/** Reads an index; `CHECKPOINT_BROKEN` if it is malformed, names a tensor twice or a file elsewhere. */
 export function parseShardIndex(json: string, file: string): ShardIndex {
-  let raw: { metadata?: unknown; weight_map?: unknown } | null;
+  let raw: unknown;
   try {
-    raw = JSON.parse(json) as typeof raw;
+    raw = JSON.parse(json);
   } catch (cause) {
     throw broken('the index is not JSON.', file, cause);
   }
-  const map = raw?.weight_map;
-  if (typeof map !== 'object' || map === null || Array.isArray(map)) {
-    throw broken('the index has no weight_map.', file);
-  }
-  for (const [tensor, shard] of Object.entries(map)) {
+  const map = isRecord(raw) ? raw.weight_map : undefined;
+  if (!isRecord(raw) || !isRecord(map)) throw broken('the index has no weight_map.', file);
+  const duplicate = findDuplicateKey(json, raw);
+  if (duplicate !== undefined) throw broken(`the index names ${quote(duplicate)} twice.`, file);
+  // `in` and not `Object.entries`, here and below: a list of a hundred thousand pairs is megabytes of garbage
+  for (const tensor in map) {
+    const shard = map[tensor];
     // a name with a separator could reach files outside of the model's folder
     if (typeof shard !== 'string' || !isPlainFileName(shard)) {
-      throw broken(`tensor "${tensor}" is said to be in ${JSON.stringify(shard)}, not a file name.`, file);
+      throw broken(`tensor ${quote(tensor)} is said to be in ${quote(shard)}, not a file name.`, file);
     }
   }
-  const metadata = typeof raw?.metadata === 'object' && raw.metadata !== null ? raw.metadata : {};
-  return { metadata: metadata as ShardIndex['metadata'], weight_map: map as ShardIndex['weight_map'] };
+  const metadata = isRecord(raw.metadata) ? raw.metadata : {};
+  return { metadata, weight_map: map as ShardIndex['weight_map'] };
 }
 
 export function isPlainFileName(name: string): boolean {
   return name !== '' && name !== '.' && name !== '..' && !/[/\\\0]/.test(name);
 }
 
+/** Shards whose headers are read at the same time: over a network the waiting adds up. */
+const OPENED_TOGETHER = 8;
+
 /**
  * Opens every shard of an index; `open` finds a shard's bytes by its file name. A tensor that the index places in a
- * shard which lacks it is `CHECKPOINT_BROKEN`.
+ * shard which lacks it is `CHECKPOINT_BROKEN`. Tensors of the shards that the index does not name are not there.
  */
 export async function openSharded(
   index: ShardIndex,
   open: (file: string) => Promise<ByteSource>,
   name: string,
-): Promise<TensorStore> {
-  const shards = new Map<string, TensorStore>();
+): Promise<StoredTensors> {
+  const shards = new Map<string, StoredTensors>();
   const closeAll = async (): Promise<void> => {
     for (const shard of shards.values()) await shard.close();
   };
-  try {
-    for (const file of [...new Set(Object.values(index.weight_map))].sort()) {
-      shards.set(file, await openSafetensors(await open(file)));
+  const named = new Set<string>();
+  for (const tensor in index.weight_map) named.add(index.weight_map[tensor]!);
+  const waiting = [...named].sort();
+  let failed = false;
+  const openNext = async (): Promise<void> => {
+    for (let file = waiting.shift(); file !== undefined && !failed; file = waiting.shift()) {
+      try {
+        shards.set(file, await openSafetensors(await open(file), file));
+      } catch (error) {
+        failed = true;
+        throw error;
+      }
     }
-    const homes = new Map<string, TensorStore>();
-    for (const [tensor, file] of Object.entries(index.weight_map)) {
+  };
+  const opened = await Promise.allSettled(Array.from({ length: OPENED_TOGETHER }, openNext));
+  try {
+    for (const result of opened) if (result.status === 'rejected') throw result.reason;
+    const homes = new Map<string, StoredTensors>();
+    for (const tensor in index.weight_map) {
+      const file = index.weight_map[tensor]!;
       const shard = shards.get(file)!;
       if (!shard.has(tensor)) {
-        throw broken(`the index places tensor "${tensor}" in ${file}, which lacks it.`, name);
+        throw broken(`the index places tensor ${quote(tensor)} in ${file}, which lacks it.`, name);
       }
       homes.set(tensor, shard);
     }
@@ -70,16 +91,16 @@ export async function openSharded(
   }
 }
 
-class ShardedStore implements TensorStore {
+class ShardedStore implements StoredTensors {
   readonly name: string;
   readonly metadata: Readonly<Record<string, string>>;
   readonly close: () => Promise<void>;
-  readonly #homes: ReadonlyMap<string, TensorStore>;
+  readonly #homes: ReadonlyMap<string, StoredTensors>;
 
   constructor(
     name: string,
     index: ShardIndex,
-    homes: ReadonlyMap<string, TensorStore>,
+    homes: ReadonlyMap<string, StoredTensors>,
     close: () => Promise<void>,
   ) {
     this.name = name;
@@ -97,7 +118,7 @@ class ShardedStore implements TensorStore {
     return this.#homes.has(name);
   }
 
-  entry(name: string): TensorEntry {
+  entry(name: string): StoredEntry {
     return this.#home(name).entry(name);
   }
 
@@ -105,7 +126,11 @@ class ShardedStore implements TensorStore {
     return this.#home(name).read(name, options);
   }
 
-  #home(name: string): TensorStore {
+  readBytes(name: string, offset: number, into: Uint8Array): Promise<void> {
+    return this.#home(name).readBytes(name, offset, into);
+  }
+
+  #home(name: string): StoredTensors {
     const found = this.#homes.get(name);
     if (found === undefined) throw missingTensor(name, this.name);
     return found;
@@ -113,7 +138,7 @@ class ShardedStore implements TensorStore {
 }
 
 export interface ShardPlan {
-  readonly shards: readonly { readonly file: string; readonly specs: readonly TensorSpec[] }[];
+  readonly shards: readonly { readonly file: string; readonly specs: readonly WritableSpec[] }[];
   /** Undefined if one file holds everything. */
   readonly index: ShardIndex | undefined;
 }
@@ -123,12 +148,12 @@ export interface ShardPlan {
  * that gets a shard of its own. One shard is `<base>.safetensors` without an index.
  */
 export function planShards(
-  specs: readonly TensorSpec[],
+  specs: readonly WritableSpec[],
   maxBytes: number,
   base: string,
   metadata: Readonly<Record<string, string>> = {},
 ): ShardPlan {
-  const groups: TensorSpec[][] = [[]];
+  const groups: WritableSpec[][] = [[]];
   let used = 0;
   for (const spec of specs) {
     const bytes = specBytes(spec);

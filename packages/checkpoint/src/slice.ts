@@ -59,6 +59,51 @@ function* runStarts(
   }
 }
 
+/** One read of consecutive elements, and the runs of them that are wanted. */
+export interface PlannedRead {
+  readonly start: number;
+  readonly end: number;
+  /** [first, one past the last], rising. */
+  readonly runs: readonly (readonly [number, number])[];
+}
+
+/** The elements of the longest read that a plan can ask for: the size of its buffer. */
+export function longestRead(plan: SlicePlan, shape: readonly number[], maxElements: number): number {
+  // a plan of one run reads no more than that
+  const cutsRows = plan.run < sizeOf(plan.shape);
+  return Math.min(maxElements, cutsRows ? sizeOf(shape) : plan.run);
+}
+
+/** A gap of this many elements is read over rather than skipped: another read costs more. */
+const CHEAP_GAP = 8192;
+
+/**
+ * Reads of at most `maxElements` that cover a slice. Long runs are split; short ones that lie close together, as when
+ * columns are cut out of a matrix, share a read.
+ */
+export function* planReads({ run, starts }: SlicePlan, maxElements: number): Generator<PlannedRead> {
+  let open: { start: number; end: number; runs: [number, number][] } | undefined;
+  for (const start of starts) {
+    const end = start + run;
+    if (
+      open !== undefined &&
+      end - open.start <= maxElements &&
+      start - open.end <= Math.max(CHEAP_GAP, 4 * run)
+    ) {
+      open.runs.push([start, end]);
+      open.end = end;
+      continue;
+    }
+    if (open !== undefined) yield open;
+    let at = start;
+    for (; end - at > maxElements; at += maxElements) {
+      yield { start: at, end: at + maxElements, runs: [[at, at + maxElements]] };
+    }
+    open = { start: at, end, runs: [[at, end]] };
+  }
+  if (open !== undefined) yield open;
+}
+
 function sliceError(message: string, where: string): SpectraError {
   return new SpectraError('SHAPE', { message, where });
 }

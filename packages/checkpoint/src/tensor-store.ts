@@ -1,8 +1,8 @@
 /** Named tensors on disk or in memory, read one at a time; one file or many shards look the same. */
 import { SpectraError } from '@spectra/tensor';
 import * as tf from '@tensorflow/tfjs-core';
-import type { HostTensor } from './dtypes.ts';
-import type { TensorEntry } from './header.ts';
+import type { HostTensor, TensorInfo } from './dtypes.ts';
+import { quote, type TensorEntry } from './header.ts';
 import type { TensorSlice } from './slice.ts';
 
 export interface ReadOptions {
@@ -19,10 +19,26 @@ export interface TensorStore {
   names(): string[];
   has(name: string): boolean;
   /** Dtype and shape; a name that is not there is a `CHECKPOINT_MISMATCH`. */
-  entry(name: string): TensorEntry;
-  /** Into new host memory: one copy, plus 4 MB while widening. */
+  entry(name: string): TensorInfo;
+  /**
+   * Into new host memory: one copy, plus 4 MB while widening. `VALUE` if that much memory cannot be had: read it in
+   * pieces (`readPieces`).
+   */
   read(name: string, options?: ReadOptions): Promise<HostTensor>;
   close(): Promise<void>;
+}
+
+/** Where the bytes of a tensor lie. */
+export interface StoredEntry extends TensorEntry {
+  /** The file of a sharded model, as its index names it; else the source's name. */
+  readonly file: string;
+}
+
+/** Tensors exactly as the files hold them: codes and scales of a quantised weight are two tensors. */
+export interface StoredTensors extends TensorStore {
+  entry(name: string): StoredEntry;
+  /** Fills `into` with the tensor's bytes from `offset` on; the range lies inside the tensor. */
+  readBytes(name: string, offset: number, into: Uint8Array): Promise<void>;
 }
 
 /**
@@ -34,7 +50,7 @@ export async function readTensor(
   name: string,
   options: ReadOptions = {},
 ): Promise<tf.Tensor> {
-  return toTensor(await store.read(name, options), `${store.name}, tensor "${name}"`);
+  return toTensor(await store.read(name, options), tensorPlace(store.name, name));
 }
 
 /** A host tensor as a tf.Tensor, owned by the caller; `where` is named in errors. */
@@ -54,17 +70,25 @@ export function toTensor({ dtype, shape, data }: HostTensor, where = 'toTensor')
   return tf.tensor(values, [...shape], 'int32');
 }
 
-export function missingTensor(name: string, store: string): SpectraError {
-  return new SpectraError('CHECKPOINT_MISMATCH', { message: `there is no tensor "${name}".`, where: store });
+/** How errors name a tensor. */
+export function tensorPlace(store: string, name: string): string {
+  return `${store}, tensor ${quote(name)}`;
 }
 
-export function checkStoredShape(entry: TensorEntry, expected: readonly number[], store: string): void {
+export function missingTensor(name: string, store: string): SpectraError {
+  return new SpectraError('CHECKPOINT_MISMATCH', {
+    message: `there is no tensor ${quote(name)}.`,
+    where: store,
+  });
+}
+
+export function checkStoredShape(entry: TensorInfo, expected: readonly number[], store: string): void {
   const { shape } = entry;
   if (shape.length === expected.length && expected.every((size, i) => size === -1 || size === shape[i]))
     return;
   throw new SpectraError('CHECKPOINT_MISMATCH', {
     message: `its shape is [${shape.join(', ')}], needed is [${expected.join(', ')}].`,
-    where: `${store}, tensor "${entry.name}"`,
+    where: tensorPlace(store, entry.name),
     fix: 'Check that the configuration is the one the checkpoint was made with.',
   });
 }

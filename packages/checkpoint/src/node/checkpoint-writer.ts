@@ -7,7 +7,7 @@ import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { checkValue, SpectraError } from '@spectra/tensor';
-import type { TensorSpec } from '../safetensors-writer.ts';
+import type { WritableSpec } from '../safetensors-writer.ts';
 import { isPlainFileName } from '../sharded.ts';
 import { writeError } from './file-errors.ts';
 import { syncFolder, writeFileDurably } from './file-sink.ts';
@@ -19,7 +19,7 @@ export interface CheckpointWriter {
   /** `<base>.safetensors`, or shards and an index above `maxShardBytes`. */
   tensors(
     base: string,
-    specs: readonly TensorSpec[],
+    specs: readonly WritableSpec[],
     options?: Omit<WriteModelOptions, 'base'>,
   ): Promise<void>;
   json(name: string, value: unknown): Promise<void>;

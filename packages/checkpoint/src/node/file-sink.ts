@@ -24,15 +24,9 @@ export async function writeFileDurably(
   let size = 0;
   const sink: ByteSink = {
     async write(bytes) {
-      try {
-        for (let done = 0; done < bytes.byteLength; ) {
-          const { bytesWritten } = await handle.write(bytes, done, bytes.byteLength - done);
-          done += bytesWritten;
-        }
-      } catch (error) {
-        throw writeError(error, path);
-      }
-      hash.update(bytes);
+      const writing = writeAll(handle, bytes, path);
+      hash.update(bytes); // while the disk is at work
+      await writing;
       size += bytes.byteLength;
     },
   };
@@ -43,6 +37,17 @@ export async function writeFileDurably(
     await handle.close();
   }
   return { size, sha256: hash.digest('hex') };
+}
+
+async function writeAll(handle: FileHandle, bytes: Uint8Array, path: string): Promise<void> {
+  try {
+    for (let done = 0; done < bytes.byteLength; ) {
+      const { bytesWritten } = await handle.write(bytes, done, bytes.byteLength - done);
+      done += bytesWritten;
+    }
+  } catch (error) {
+    throw writeError(error, path);
+  }
 }
 
 async function openForWriting(path: string): Promise<FileHandle> {

@@ -84,6 +84,11 @@ describe('a model in a folder', () => {
     ['{"weight_map":{"w":"../secret.safetensors"}}', 'not a file name'],
     ['{"weight_map":{"w":3}}', 'not a file name'],
     ['{"weight_map":{"absent":"model.safetensors"}}', 'which lacks it'],
+    ['{"weight_map":{"w":"model.safetensors","w":"model.safetensors"}}', 'names "w" twice'],
+    ['{"weight_map":{"w":"model-9.safetensors"}}', 'the shard model-9.safetensors is missing'],
+    ['{"weight_map":{"w":"/etc/passwd"}}', 'not a file name'],
+    ['{"weight_map":{"w":"..\\\\x"}}', 'not a file name'],
+    ['[]', 'no weight_map'],
   ])('refuses the index %s', async (index, message) => {
     await writeModel(folder, specs);
     await writeFile(join(folder, 'model.safetensors.index.json'), index);
@@ -91,5 +96,36 @@ describe('a model in a folder', () => {
       code: 'CHECKPOINT_BROKEN',
       message: expect.stringContaining(message),
     });
+  });
+
+  it('does not take memory for what a file only claims', async () => {
+    // sparse: hundreds of gigabytes that the disk does not hold
+    const header = (bytes: number): Uint8Array => {
+      const json = JSON.stringify({ w: { dtype: 'F32', shape: [bytes / 4], data_offsets: [0, bytes] } });
+      const file = new Uint8Array(8 + json.length);
+      new DataView(file.buffer).setBigUint64(0, BigInt(json.length), true);
+      file.set(new TextEncoder().encode(json), 8);
+      return file;
+    };
+    const path = join(folder, 'model.safetensors');
+    const bytes = 2 ** 38;
+    await writeFile(path, header(bytes));
+    await truncate(path, header(bytes).length + bytes);
+    const store = await openModel(folder);
+    await expect(store.read('w')).rejects.toMatchObject({
+      code: 'VALUE',
+      fix: expect.stringContaining('pieces'),
+    });
+    expect((await store.read('w', { slice: [[2 ** 35, 2 ** 35 + 3]] })).data).toEqual(new Float32Array(3));
+    await store.close();
+    await writeFile(join(folder, 'model.safetensors.index.json'), '{');
+    await truncate(join(folder, 'model.safetensors.index.json'), 2 ** 33);
+    await expect(openModel(folder)).rejects.toMatchObject({ code: 'CHECKPOINT_BROKEN' });
+  });
+
+  it('wants block sizes that make sense', async () => {
+    await writeModel(folder, specs);
+    await writeFile(join(folder, 'config.json'), '{"quantization_config":{"weight_block_size":[128,0]}}');
+    await expect(openModel(folder)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
   });
 });

@@ -1,66 +1,56 @@
 /** A model's weights in a folder: one `model.safetensors`, or shards with an index. */
 import { readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { SpectraError } from '@spectra/tensor';
-import { openSafetensors } from '../safetensors-reader.ts';
-import { type TensorSpec, type WriteOptions, writeSafetensors } from '../safetensors-writer.ts';
-import { openSharded, parseShardIndex, planShards } from '../sharded.ts';
-import type { TensorStore } from '../tensor-store.ts';
+import { broken } from '../header.ts';
+import { MAX_TEXT_BYTES, type ModelFiles, openIndex, openModelFiles, openSingle } from '../model-files.ts';
+import type { ModelStore } from '../model-store.ts';
+import { type WritableSpec, type WriteOptions, writeSafetensors } from '../safetensors-writer.ts';
+import { planShards } from '../sharded.ts';
 import { isMissing, readError } from './file-errors.ts';
 import { type WrittenFile, writeFileDurably } from './file-sink.ts';
 import { fileSource } from './file-source.ts';
 
+/** The files of a folder. */
+export function folderFiles(folder: string): ModelFiles {
+  return {
+    name: folder,
+    async text(file) {
+      const path = join(folder, file);
+      try {
+        const { size } = await stat(path);
+        if (size > MAX_TEXT_BYTES) throw broken(`it has ${size} bytes, too many for a JSON file.`, path);
+        return await readFile(path, 'utf8');
+      } catch (error) {
+        if (isMissing(error)) return undefined;
+        throw readError(error, path);
+      }
+    },
+    async source(file) {
+      try {
+        return await fileSource(join(folder, file));
+      } catch (error) {
+        if (error instanceof SpectraError && error.code === 'FILE_MISSING') return undefined;
+        throw error;
+      }
+    },
+  };
+}
+
 /**
  * Opens a `.safetensors` file, a `.index.json`, or a folder that holds `<base>.safetensors` or
- * `<base>.safetensors.index.json` (base: `model`). `CHECKPOINT_MISSING` if there is neither; a shard that the index
- * names but the folder lacks is `CHECKPOINT_BROKEN`.
+ * `<base>.safetensors.index.json` (base: `model`), under logical names: FP8 and MXFP4 weights read as float32.
+ * `CHECKPOINT_MISSING` if there is neither; a shard that the index names but the folder lacks is `CHECKPOINT_BROKEN`.
  */
-export async function openModel(path: string, base = 'model'): Promise<TensorStore> {
-  if (path.endsWith('.index.json')) return openIndex(path, join(path, '..'));
-  if (path.endsWith('.safetensors')) return openSafetensors(await fileSource(path));
-  const index = join(path, `${base}.safetensors.index.json`);
-  if (await exists(index)) return openIndex(index, path);
-  const single = join(path, `${base}.safetensors`);
-  if (await exists(single)) return openSafetensors(await fileSource(single));
-  throw new SpectraError('CHECKPOINT_MISSING', {
-    message: `it holds neither ${base}.safetensors nor ${base}.safetensors.index.json.`,
-    where: path,
-    fix: 'Give the folder of a model, or a .safetensors file.',
-  });
-}
-
-async function openIndex(index: string, folder: string): Promise<TensorStore> {
-  let json: string;
-  try {
-    json = await readFile(index, 'utf8');
-  } catch (error) {
-    throw readError(error, index);
+export async function openModel(path: string, base = 'model'): Promise<ModelStore> {
+  if (path.endsWith('.safetensors')) return openSingle(await fileSource(path), basename(path));
+  if (!path.endsWith('.index.json')) return openModelFiles(folderFiles(path), base);
+  const files = folderFiles(dirname(path));
+  const json = await files.text(basename(path));
+  if (json === undefined) {
+    throw new SpectraError('FILE_MISSING', { message: 'there is no such file.', where: path });
   }
-  return openSharded(parseShardIndex(json, index), file => openShard(folder, file, index), index);
-}
-
-async function openShard(folder: string, file: string, index: string): ReturnType<typeof fileSource> {
-  try {
-    return await fileSource(join(folder, file));
-  } catch (error) {
-    if (!(error instanceof SpectraError) || error.code !== 'FILE_MISSING') throw error;
-    throw new SpectraError('CHECKPOINT_BROKEN', {
-      message: `the shard ${file} is missing.`,
-      where: index,
-      fix: 'Download or copy all shards.',
-      cause: error,
-    });
-  }
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await stat(path);
-    return true;
-  } catch (error) {
-    if (isMissing(error)) return false;
-    throw readError(error, path);
-  }
+  return openIndex(files, basename(path), json);
 }
 
 export interface WriteModelOptions extends WriteOptions {
@@ -76,7 +66,7 @@ export interface WriteModelOptions extends WriteOptions {
  */
 export async function writeModel(
   folder: string,
-  specs: readonly TensorSpec[],
+  specs: readonly WritableSpec[],
   options: WriteModelOptions = {},
 ): Promise<Record<string, WrittenFile>> {
   const base = options.base ?? 'model';

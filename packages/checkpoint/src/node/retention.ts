@@ -7,6 +7,7 @@ import { checkpointName, listCheckpoints } from './checkpoint-reader.ts';
 import { TEMPORARY_PREFIX } from './checkpoint-writer.ts';
 import { isMissing, readError } from './file-errors.ts';
 import { DONE } from './manifest.ts';
+import { isRunning } from './running.ts';
 
 export interface RetentionOptions {
   /** Steps to keep whatever their age. */
@@ -54,14 +55,5 @@ async function removeAbandoned(root: string): Promise<void> {
     if (Number.isInteger(owner) && !isRunning(owner)) {
       await rm(join(root, name), { recursive: true, force: true });
     }
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as { code?: string }).code === 'EPERM';
   }
 }
