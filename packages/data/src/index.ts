@@ -9,6 +9,7 @@ export * from './mixing.ts';
 export * from './schema.ts';
 export { hash32, isHeldOut } from './split.ts';
 export * from './tokenizer/byte-tokenizer.ts';
+export * from './tokenizer/chat-template.ts';
 export * from './tokenizer/json-tokenizer.ts';
 export * from './tokenizer/tokenizer.ts';
 export { type StreamCursor, TrainStream } from './train-stream.ts';

@@ -1,4 +1,19 @@
 /** What needs Node: sinks that write files, the report's renderer and terminal output. */
+export { Html, html } from './report/html.ts';
+export { type Page, renderPage, type Section } from './report/page.ts';
+export { colourOf, colourVariables, dashOf } from './report/palette.ts';
+export {
+  FULL,
+  formatStep,
+  HALF,
+  legend,
+  linePlot,
+  loadPlot,
+  plotFigure,
+  type Series,
+  type Size,
+  stepTicks,
+} from './report/plots.ts';
 export { renderReport } from './report/render-report.ts';
 export type {
   Curve,
@@ -10,6 +25,8 @@ export type {
   SummaryCard,
   TokenSample,
 } from './report/run-report.ts';
+export { type Column, type TableCell, type TableOptions, table } from './report/tables.ts';
+export { tokenView } from './report/token-view.ts';
 export { type ConsoleOptions, ConsoleSink, type ConsoleStream } from './sinks/console.ts';
 export { type JsonlOptions, JsonlSink, readJsonl } from './sinks/jsonl.ts';
 export { type MetricRecord, type MetricSink, teeSink } from './sinks/sink.ts';

@@ -4,10 +4,9 @@ import { expectClose, testBackend } from '@spectra/testing';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { Attention } from './attention.ts';
-import { parseModelConfig } from './config.ts';
 import { Initializer } from './initializer.ts';
 import { RotaryTable } from './rotary.ts';
-import { TINY } from './test-support.ts';
+import { inverseFrequencies } from './rotary-frequencies.ts';
 
 beforeAll(testBackend);
 
@@ -25,24 +24,30 @@ interface Case {
 
 async function compare(options: Case): Promise<void> {
   const { window, heads = 4, keyValueHeads = 2, headDim = 4, documents, rotary = true } = options;
-  const config = parseModelConfig({
-    ...TINY,
-    num_attention_heads: heads,
-    num_key_value_heads: keyValueHeads,
-    head_dim: headDim,
-    attention_bias: true,
-    ...(window === undefined ? {} : { sliding_window: window }),
-  });
-  const attention = new Attention(new Initializer(3), 'a.', config);
+  const shape = {
+    kind: 'grouped',
+    heads,
+    keyValueHeads,
+    headDim,
+    inputBias: true,
+    outputBias: true,
+    sinks: false,
+    scale: headDim ** -0.5,
+    window,
+    rotary: rotary ? 'default' : undefined,
+  } as const;
+  const norm = { kind: 'rms', epsilon: 1e-5, offset: 0 } as const;
+  const attention = new Attention(new Initializer(3), 'a.', H, shape, norm);
   const rng = new Rng(1);
   for (const { bias } of [attention.query, attention.key, attention.value, attention.output]) {
     bias!.variable.assign(rng.normalTensor([...bias!.shape]));
   }
   const x = rng.normalTensor([B * S, H]) as tf.Tensor2D;
-  const table = new RotaryTable(headDim, 100);
+  const frequencies = inverseFrequencies(headDim, 100);
+  const table = new RotaryTable({ width: headDim, theta: 100 });
   const ids = documents === undefined ? undefined : tf.tensor2d(documents, undefined, 'int32');
   const { output } = attention.forward(x, B, {
-    ...(rotary ? { rotation: table.range(0, S) } : {}),
+    rotations: { default: table.range(0, S) },
     ...(ids === undefined ? {} : { queryDocuments: ids, keyDocuments: ids }),
   });
 
@@ -58,7 +63,7 @@ async function compare(options: Case): Promise<void> {
     if (!rotary) return head;
     const half = headDim / 2;
     return head.map((value, i) => {
-      const angle = p * table.frequencies[i % half]!;
+      const angle = p * frequencies[i % half]!;
       const partner = i < half ? -head[i + half]! : head[i - half]!;
       return value * Math.cos(angle) + partner * Math.sin(angle);
     });

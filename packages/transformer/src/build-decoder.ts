@@ -2,74 +2,99 @@
 import { Experts, MoeLayer, SharedExpert } from '@spectra/moe-layer';
 import type { Router } from '@spectra/routing';
 import type { Parameter } from '@spectra/tensor';
-import { Attention } from './attention.ts';
-import type { ModelConfig } from './config.ts';
+import type { Architecture, AttentionShape, MoeShape } from './architecture.ts';
+import { Attention, type AttentionLayer } from './attention.ts';
 import { createRouters } from './create-routers.ts';
 import { DecoderLayer } from './decoder-layer.ts';
 import type { Initializer } from './initializer.ts';
+import { LatentAttention } from './latent-attention.ts';
 import { Mlp } from './mlp.ts';
-import type { MoeConfig } from './moe-config.ts';
-import { RmsNorm } from './rms-norm.ts';
+import { makeNorm, type Norm } from './norm.ts';
 
 export interface DecoderParts {
   /** `model.embed_tokens.weight` [V,H] */
   readonly embedding: Parameter;
-  /** `model.embed_positions.weight` [max_position_embeddings,H], with learned positions. */
+  /** `model.embed_positions.weight` [positions,H], with learned positions. */
   readonly positions: Parameter | undefined;
   readonly layers: readonly DecoderLayer[];
-  readonly norm: RmsNorm;
+  readonly norm: Norm;
   /** `lm_head.weight` [V,H]; none where it is the embedding. */
   readonly head: Parameter | undefined;
 }
 
-export function buildDecoder(config: ModelConfig, init: Initializer): DecoderParts {
-  const { vocab_size: vocabulary, hidden_size: hidden, rms_norm_eps: epsilon, initializer } = config;
-  const { moe } = config;
-  const routers = moe === undefined ? [] : createRouters(config, moe, init.rng);
-  const layers = Array.from({ length: config.num_hidden_layers }, (_, index) => {
-    const prefix = `model.layers.${index}.`;
-    const router = routers[index - (moe?.first_dense_layers ?? 0)];
-    return new DecoderLayer({
-      inputNorm: new RmsNorm(init, `${prefix}input_layernorm`, hidden, epsilon),
-      attention: new Attention(init, `${prefix}self_attn.`, config),
-      postAttentionNorm: new RmsNorm(init, `${prefix}post_attention_layernorm`, hidden, epsilon),
-      feedForward:
-        moe === undefined || router === undefined
-          ? new Mlp(init, `${prefix}mlp.`, config)
-          : buildMoe(config, moe, router, `${prefix}mlp.`, init),
-    });
-  });
+export function buildDecoder(architecture: Architecture, init: Initializer): DecoderParts {
+  const { vocabulary, hidden, initializer, learnedPositions, tied, layers } = architecture;
+  const routers = createRouters(architecture, init.rng);
   return {
     embedding: init.normal('model.embed_tokens.weight', [vocabulary, hidden], initializer.embedding),
     positions:
-      config.positions === 'learned'
-        ? init.normal(
-            'model.embed_positions.weight',
-            [config.max_position_embeddings, hidden],
-            initializer.position,
-          )
-        : undefined,
-    layers,
-    norm: new RmsNorm(init, 'model.norm', hidden, epsilon),
-    head: config.tie_word_embeddings
-      ? undefined
-      : init.linear('lm_head.weight', vocabulary, hidden, initializer.linear),
+      learnedPositions === undefined
+        ? undefined
+        : init.normal('model.embed_positions.weight', [learnedPositions, hidden], initializer.position),
+    layers: layers.map((_, index) => buildLayer(architecture, index, routers.get(index), init)),
+    norm: makeNorm(init, 'model.norm', hidden, architecture.norm),
+    head: tied ? undefined : init.linear('lm_head.weight', vocabulary, hidden, initializer.linear),
   };
 }
 
+function buildLayer(
+  architecture: Architecture,
+  index: number,
+  router: Router | undefined,
+  init: Initializer,
+): DecoderLayer {
+  const { hidden, norm, outputNorms, dense, moe, initializer } = architecture;
+  const { attention } = architecture.layers[index]!;
+  const prefix = `model.layers.${index}.`;
+  const named = (name: string): Norm => makeNorm(init, prefix + name, hidden, norm);
+  const feedForward =
+    moe === undefined || router === undefined
+      ? new Mlp(init, `${prefix}mlp.`, hidden, dense, initializer.linear)
+      : buildMoe(hidden, moe, router, `${prefix}mlp.`, init);
+  const parts = {
+    inputNorm: named('input_layernorm'),
+    attention: buildAttention(init, `${prefix}self_attn.`, architecture, attention),
+    feedForward,
+  };
+  if (!outputNorms) return new DecoderLayer({ ...parts, feedForwardNorm: named('post_attention_layernorm') });
+  return new DecoderLayer({
+    ...parts,
+    attentionOutputNorm: named('post_attention_layernorm'),
+    feedForwardNorm: named('pre_feedforward_layernorm'),
+    feedForwardOutputNorm: named('post_feedforward_layernorm'),
+  });
+}
+
+function buildAttention(
+  init: Initializer,
+  prefix: string,
+  { hidden, norm, initializer }: Architecture,
+  shape: AttentionShape,
+): AttentionLayer {
+  return shape.kind === 'grouped'
+    ? new Attention(init, prefix, hidden, shape, norm, initializer.linear)
+    : new LatentAttention(init, prefix, hidden, shape, initializer.linear);
+}
+
 function buildMoe(
-  config: ModelConfig,
-  moe: MoeConfig,
+  hidden: number,
+  moe: MoeShape,
   router: Router,
   prefix: string,
   init: Initializer,
 ): MoeLayer {
-  const { intermediate_size: intermediate, experts, shared_experts: shared, scale } = moe;
-  const drawn = { prefix, hidden: config.hidden_size, std: moe.initializer_std, rng: init.rng };
+  const { experts, intermediate, activation, bias, limit, shared, scale } = moe;
+  const drawn = { prefix, hidden, activation, std: init.zeros ? 0 : moe.initializerStd, rng: init.rng };
   return new MoeLayer({
     router,
-    experts: new Experts({ ...drawn, experts, intermediate }),
-    ...(shared === 0 ? {} : { shared: new SharedExpert({ ...drawn, intermediate: intermediate * shared }) }),
+    experts: new Experts({
+      ...drawn,
+      experts,
+      intermediate,
+      bias,
+      ...(limit === undefined ? {} : { limit }),
+    }),
+    ...(shared === undefined ? {} : { shared: new SharedExpert({ ...drawn, ...shared }) }),
     scale,
   });
 }

@@ -1,6 +1,6 @@
 /** What decoding carries from one call to the next: keys, values and the routers' recurrent states. */
 import * as tf from '@tensorflow/tfjs-core';
-import type { KeyValue } from './attention.ts';
+import type { KeyValue } from './attend.ts';
 import type { DecoderLayerOutput } from './decoder-layer.ts';
 import type { Packing } from './packing.ts';
 

@@ -1,6 +1,6 @@
 /**
- * What a token may depend on: itself and what came before it. Every recurrence and sharing, under both causal rules;
- * and the rule that is not causal must be seen to fail.
+ * What a token may depend on: itself and what came before it. Every router, recurrence and sharing, under both causal
+ * rules; and the rule that is not causal must be seen to fail.
  */
 
 import type { HostArray } from '@spectra/routing';
@@ -23,8 +23,22 @@ const ROUTERS = [
       sharing => [`spectra ${recurrence} ${sharing}`, { ...SPECTRA, recurrence, sharing }] as const,
     ),
   ),
-  ['softmax-topk', { kind: 'softmax-topk' }] as const,
-  ['expert-choice', { kind: 'expert-choice' }] as const,
+  ...(
+    [
+      'softmax-topk',
+      'deepseek-v3',
+      'expert-choice',
+      's-base',
+      'quantile',
+      'cosine',
+      'hash',
+      'random',
+      'rmoe',
+    ] as const
+  ).map(kind => [kind, { kind }] as const),
+  ...RECURRENCES.map(
+    recurrence => [`gru-switch ${recurrence}`, { kind: 'gru-switch', state_size: 6, recurrence }] as const,
+  ),
 ];
 const [B, S] = [2, 12];
 
@@ -137,6 +151,7 @@ describe('balance batch', () => {
   it.each([
     ['spectra', SPECTRA],
     ['expert-choice', { kind: 'expert-choice' }],
+    ['s-base', { kind: 's-base' }],
   ] as const)('%s is not causal, and the test sees it', async (_, router) => {
     live = trainedModel(router);
     const { change } = await suffixChange(live, 'batch', 5);
@@ -149,7 +164,7 @@ describe('balance batch', () => {
 
 it('has few decisions so close that rounding could turn them', async () => {
   live = trainedModel(SPECTRA);
-  const k = live.config.moe!.k;
+  const k = live.architecture.moe!.k;
   let near = 0;
   let all = 0;
   for (const { probabilities } of forward(live, randomRows(5, 16, 32), 'potentials').routings) {

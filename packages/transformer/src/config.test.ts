@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { attentionShape, modelConfigSchema, parseModelConfig } from './config.ts';
-import { fromHfConfig, toHfConfig } from './hf-config.ts';
+import { toHfConfig } from './hf-config.ts';
+import { describeConfig, describeModel } from './model-description.ts';
 import { TINY, tinyMoe } from './test-support.ts';
 
 describe('modelConfigSchema', () => {
@@ -54,6 +55,8 @@ describe('modelConfigSchema', () => {
     [{ ...TINY, model_type: 'llama', positions: 'learned' }, 'model_type'],
     [tinyMoe({ kind: 'spectra', groups: 3 }), 'groups'],
     [{ ...TINY, moe: { experts: 2, k: 3 } }, '3 experts per token'],
+    [tinyMoe({ kind: 'topk', groups: 4, kept_groups: 1 }), 'kept_groups'],
+    [tinyMoe({ kind: 'topk', scores: 'raw', normalise: false }), 'normalise'],
     [{ ...TINY, moe: { first_dense_layers: 3 } }, 'first_dense_layers'],
     [{ ...TINY, moe: { router: { kind: 'spectra', epsilon: 0 } } }, 'epsilon'],
     [
@@ -69,6 +72,19 @@ describe('modelConfigSchema', () => {
       },
       'high_freq_factor',
     ],
+    [
+      {
+        ...TINY,
+        rope_scaling: {
+          rope_type: 'longrope',
+          short_factor: [1],
+          long_factor: [1, 2],
+          factor: 2,
+          original_max_position_embeddings: 8,
+        },
+      },
+      'short_factor',
+    ],
   ])('refuses %#', (config, named) => {
     expect(() => parseModelConfig(config, 'my file')).toThrow(named);
     expect(() => parseModelConfig(config, 'my file')).toThrow(
@@ -78,65 +94,25 @@ describe('modelConfigSchema', () => {
 });
 
 describe('config.json', () => {
-  const file = {
-    model_type: 'llama',
-    vocab_size: 32,
-    hidden_size: 16,
-    intermediate_size: 24,
-    num_hidden_layers: 2,
-    num_attention_heads: 4,
-    hidden_act: 'silu',
-    rms_norm_eps: 1e-6,
-    torch_dtype: 'bfloat16',
-    use_cache: true,
-    rope_scaling: null,
-    head_dim: null,
-  };
-  it('is read with the defaults of a Llama, not ours', () => {
-    expect(fromHfConfig(file)).toMatchObject({
+  const written = (config: Parameters<typeof parseModelConfig>[0]): unknown =>
+    JSON.parse(JSON.stringify(toHfConfig(parseModelConfig(config))));
+
+  it('of our own models is read back', () => {
+    const ours = parseModelConfig(tinyMoe({ kind: 'spectra', recurrence: 'depth' }));
+    expect(parseModelConfig(written(ours))).toEqual(ours);
+    expect(describeModel(written(ours))).toEqual(describeConfig(ours));
+  });
+  it('of a dense model is a Llama, which gives the same architecture', () => {
+    const config = parseModelConfig({
+      ...TINY,
       model_type: 'llama',
-      tie_word_embeddings: false,
-      rope_theta: 10_000,
-      rms_norm_eps: 1e-6,
-    });
-    expect(fromHfConfig(file).rope_scaling).toBeUndefined();
-  });
-  it('says the same in old, new and nested rotary keys', () => {
-    const scaling = {
-      factor: 4,
-      low_freq_factor: 1,
-      high_freq_factor: 4,
-      original_max_position_embeddings: 64,
-    };
-    const v4 = fromHfConfig({ ...file, rope_theta: 5e5, rope_scaling: { rope_type: 'llama3', ...scaling } });
-    const old = fromHfConfig({ ...file, rope_theta: 5e5, rope_scaling: { type: 'llama3', ...scaling } });
-    const v5 = fromHfConfig({
-      ...file,
-      rope_parameters: { rope_type: 'llama3', rope_theta: 5e5, ...scaling },
-    });
-    expect(v4.rope_scaling).toEqual({ rope_type: 'llama3', ...scaling });
-    expect(old).toEqual(v4);
-    expect(v5).toEqual(v4);
-  });
-  it.each([
-    [{ ...file, model_type: 'gpt2' }, 'gpt2'],
-    [{ ...file, hidden_act: 'gelu' }, 'gelu'],
-    [{ ...file, rope_scaling: { rope_type: 'yarn', factor: 2 } }, 'yarn'],
-    [{ ...file, hidden_size: undefined }, 'hidden_size'],
-    [[], 'no object'],
-  ])('refuses %#', (broken, named) => expect(() => fromHfConfig(broken)).toThrow(named));
-  it('is written so that it is read back', () => {
-    const llama = fromHfConfig({
-      ...file,
       rope_scaling: { rope_type: 'linear', factor: 2 },
+      sliding_window: 7,
+      attention_bias: true,
       tie_word_embeddings: true,
     });
-    const { head_dim, ...rest } = fromHfConfig(JSON.parse(JSON.stringify(toHfConfig(llama))));
-    expect(head_dim).toBe(4);
-    expect(rest).toEqual({ ...llama, num_key_value_heads: 4 });
-    const ours = parseModelConfig(tinyMoe({ kind: 'spectra', recurrence: 'depth' }));
-    expect(parseModelConfig(JSON.parse(JSON.stringify(ours)))).toEqual(ours);
-    const written = toHfConfig(ours);
-    expect(written).toEqual(ours);
+    const { initializer: _first, ...own } = describeConfig(config).architecture;
+    const { initializer: _second, ...read } = describeModel(written(config)).architecture;
+    expect(read).toEqual(own);
   });
 });

@@ -5,35 +5,9 @@
 import { SpectraError } from '@spectra/tensor';
 import { z } from 'zod';
 import { moeConfigSchema } from './moe-config.ts';
+import { ropeScalingSchema } from './rope-scaling.ts';
 
 const positiveInteger = z.int().positive();
-
-/** Rotary frequencies stretched for contexts longer than those of pre-training; see `inverseFrequencies`. */
-export const ropeScalingSchema = z.discriminatedUnion('rope_type', [
-  z.strictObject({
-    rope_type: z.literal('linear'),
-    factor: z.number().positive().describe('Every frequency is divided by it.'),
-  }),
-  z.strictObject({
-    rope_type: z.literal('llama3'),
-    factor: z
-      .number()
-      .positive()
-      .describe('Frequencies that turn less than low_freq_factor times are divided by it.'),
-    low_freq_factor: z
-      .number()
-      .positive()
-      .describe('Turns within the original context below which a frequency is scaled.'),
-    high_freq_factor: z
-      .number()
-      .positive()
-      .describe('Turns within the original context above which it is left as it is.'),
-    original_max_position_embeddings: positiveInteger.describe(
-      'Context length of pre-training, in positions.',
-    ),
-  }),
-]);
-export type RopeScaling = z.infer<typeof ropeScalingSchema>;
 
 export const modelConfigSchema = z
   .strictObject({
@@ -124,6 +98,13 @@ export const modelConfigSchema = z
       const { low_freq_factor: low, high_freq_factor: high } = config.rope_scaling;
       if (high <= low)
         issue(['rope_scaling', 'high_freq_factor'], `${high} must be above low_freq_factor ${low}.`);
+    }
+    if (config.rope_scaling?.rope_type === 'longrope') {
+      for (const key of ['short_factor', 'long_factor'] as const) {
+        const { length } = config.rope_scaling[key];
+        if (length !== headDim / 2)
+          issue(['rope_scaling', key], `${length} factors for ${headDim / 2} frequencies.`);
+      }
     }
   });
 

@@ -1,31 +1,48 @@
 /** Makes the routers of a model's mixture-of-experts layers from their configuration. */
-import { spectraRouters } from '@spectra/gru-router';
-import { ExpertChoiceRouter, type Router, SoftmaxTopKRouter } from '@spectra/routing';
+import { gruSwitchRouters, rmoeRouters, spectraRouters } from '@spectra/gru-router';
+import type { Router } from '@spectra/routing';
 import type { Rng } from '@spectra/tensor';
-import type { ModelConfig } from './config.ts';
-import type { MoeConfig } from './moe-config.ts';
+import type { Architecture } from './architecture.ts';
+import { createRouter, softmaxOptions } from './create-router.ts';
 import { spectraRouterOptions } from './spectra-router-config.ts';
 
 /**
- * One router per mixture-of-experts layer, from below. Parameters are named `model.layers.{L}.mlp.router.…`, those that
- * all layers share `model.router.…`; each router has a state of its own in any case.
+ * One router per mixture-of-experts layer, by the layer's number, from below. Parameters are named
+ * `model.layers.{L}.mlp.router.…`, those that all layers share `model.router.…`; each router has a state of its own in
+ * any case.
  */
-export function createRouters(config: ModelConfig, moe: MoeConfig, rng: Rng): Router[] {
-  const { router, experts, k, first_dense_layers: dense } = moe;
-  const layers = config.num_hidden_layers - dense;
+export function createRouters(
+  { hidden, layers, moe }: Pick<Architecture, 'hidden' | 'layers' | 'moe'>,
+  rng: Rng,
+): Map<number, Router> {
+  if (moe === undefined) return new Map();
+  const { router, experts, k } = moe;
+  const sparse = layers.flatMap((layer, index) => (layer.sparse ? [index] : []));
   const prefix = (layer: number | undefined): string =>
-    layer === undefined ? 'model.router.' : `model.layers.${layer + dense}.mlp.router.`;
-  const sizes = { hidden: config.hidden_size, experts, k };
-  if (router.kind === 'spectra') {
-    const options = { ...spectraRouterOptions(router), ...sizes, layers, sharing: router.sharing };
-    return spectraRouters(options, rng.split('routers'), prefix);
-  }
-  return Array.from({ length: layers }, (_, layer) => {
-    const gate = { ...sizes, prefix: prefix(layer), rng: rng.split(prefix(layer)) };
-    if (router.kind === 'expert-choice') {
-      return new ExpertChoiceRouter({ ...gate, capacityFactor: router.capacity_factor, rho: router.rho });
+    layer === undefined ? 'model.router.' : `model.layers.${sparse[layer]}.mlp.router.`;
+  const sizes = { hidden, experts, k };
+  const stack = { ...sizes, layers: sparse.length };
+  const made = ((): Router[] => {
+    switch (router.kind) {
+      case 'spectra': {
+        const options = { ...spectraRouterOptions(router), ...stack, sharing: router.sharing };
+        return spectraRouters(options, rng.split('routers'), prefix);
+      }
+      case 'rmoe': {
+        const options = { ...softmaxOptions(router), ...stack, stateSize: router.state_size };
+        return rmoeRouters(options, rng.split('routers'), prefix);
+      }
+      case 'gru-switch': {
+        const { recurrence, sharing, state_size: stateSize } = router;
+        const options = { ...softmaxOptions(router), ...stack, recurrence, sharing, stateSize };
+        return gruSwitchRouters(options, rng.split('routers'), prefix);
+      }
+      default:
+        return sparse.map((_, layer) => {
+          const name = prefix(layer);
+          return createRouter(router, { ...sizes, prefix: name, rng: rng.split(name) });
+        });
     }
-    const { normalise, balance_loss: balanceLoss, z_loss: zLoss } = router;
-    return new SoftmaxTopKRouter({ ...gate, normalise, balanceLoss, zLoss });
-  });
+  })();
+  return new Map(made.map((one, i) => [sparse[i]!, one]));
 }

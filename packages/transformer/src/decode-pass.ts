@@ -1,5 +1,6 @@
 /** One forward pass of decoding, with what the host needs read back: last logits and every token's route. */
 import type { Balance } from '@spectra/routing';
+import { readTensors } from '@spectra/tensor';
 import * as tf from '@tensorflow/tfjs-core';
 import { disposeCache, type ModelCache } from './cache.ts';
 import type { DecoderModel } from './decoder-model.ts';
@@ -43,13 +44,20 @@ export async function decodePass(
     return { next: out.cache!, logits: out.logits, decisions };
   });
   disposeCache(cache);
-  const reads = decisions.map(async ({ indices, weights }) => ({
-    slots: indices.shape[1],
-    indices: await indices.data(),
-    weights: await weights.data(),
-  }));
   try {
-    const [values, layers] = await Promise.all([logits.data(), Promise.all(reads)]);
+    // one wait for all of them
+    const tensors: Record<string, tf.Tensor> = { logits };
+    decisions.forEach(({ indices, weights }, layer) => {
+      tensors[`${layer}/indices`] = indices;
+      tensors[`${layer}/weights`] = weights;
+    });
+    const host = await readTensors(tensors);
+    const values = host.logits!;
+    const layers = decisions.map(({ indices }, layer) => ({
+      slots: indices.shape[1],
+      indices: host[`${layer}/indices`]!,
+      weights: host[`${layer}/weights`]!,
+    }));
     const vocabulary = values.length / shape[0];
     return {
       logits: feed.map((_, r) => values.subarray(r * vocabulary, (r + 1) * vocabulary) as Float32Array),

@@ -3,16 +3,30 @@ import { MoeLayer } from '@spectra/moe-layer';
 import type { RouteContext, Routing } from '@spectra/routing';
 import { checkpointed, type Module, type Parameter } from '@spectra/tensor';
 import * as tf from '@tensorflow/tfjs-core';
-import type { Attention, AttentionContext, KeyValue } from './attention.ts';
+import type { AttentionContext, KeyValue } from './attend.ts';
+import type { AttentionLayer } from './attention.ts';
 import type { Mlp } from './mlp.ts';
-import type { RmsNorm } from './rms-norm.ts';
+import type { Norm } from './norm.ts';
 import { type FlatTree, flattenTree } from './tensor-tree.ts';
+import { tidied } from './tidied.ts';
 
 export interface DecoderLayerParts {
-  readonly inputNorm: RmsNorm;
-  readonly attention: Attention;
-  readonly postAttentionNorm: RmsNorm;
+  readonly inputNorm: Norm;
+  readonly attention: AttentionLayer;
+  /** On what attention writes, before it joins the residual stream; most families have none. */
+  readonly attentionOutputNorm?: Norm | undefined;
+  readonly feedForwardNorm: Norm;
   readonly feedForward: Mlp | MoeLayer;
+  /** On what the feed-forward network writes; most families have none. */
+  readonly feedForwardOutputNorm?: Norm | undefined;
+}
+
+/** What the parts of one layer wrote, each [B,S,H], before any norm of it and the residual; and what routers read. */
+export interface LayerTrace {
+  readonly attention: tf.Tensor3D;
+  readonly feedForward: tf.Tensor3D;
+  /** [N,H], what the decision of a mixture of experts was made from. */
+  readonly routerInput?: tf.Tensor2D;
 }
 
 export interface DecoderLayerOutput {
@@ -20,6 +34,8 @@ export interface DecoderLayerOutput {
   readonly output: tf.Tensor3D;
   /** The decision of a mixture-of-experts layer. */
   readonly routing?: Routing;
+  /** Where it was asked for. */
+  readonly trace?: LayerTrace;
 }
 
 export class DecoderLayer implements Module {
@@ -34,25 +50,45 @@ export class DecoderLayer implements Module {
     return this.parts.feedForward instanceof MoeLayer ? this.parts.feedForward : undefined;
   }
 
-  /** x [B,S,H]; call it inside a `tidy`. `route` reaches the router, a dense layer ignores it. */
+  /** The dense network, where this layer has one. */
+  get mlp(): Mlp | undefined {
+    return this.parts.feedForward instanceof MoeLayer ? undefined : this.parts.feedForward;
+  }
+
+  /** x [B,S,H]; the caller owns what it returns. `route` reaches the router, a dense layer ignores it. */
   forward(
     x: tf.Tensor3D,
     context: AttentionContext,
     route: RouteContext,
     past?: KeyValue,
+    traced = false,
   ): DecoderLayerOutput & KeyValue {
-    const { inputNorm, attention, postAttentionNorm, feedForward } = this.parts;
-    const shape = x.shape;
-    const [batch, length, hidden] = shape;
-    const flat = tf.reshape(x, [batch * length, hidden]) as tf.Tensor2D;
-    const { output: attended, key, value } = attention.forward(inputNorm.forward(flat), batch, context, past);
-    const middle = tf.add(flat, attended) as tf.Tensor2D;
-    const normed = postAttentionNorm.forward(middle);
-    if (!(feedForward instanceof MoeLayer)) {
-      return { output: tf.reshape(tf.add(middle, feedForward.forward(normed)), shape), key, value };
-    }
-    const { output, routing } = feedForward.forward(tf.reshape(normed, shape), route);
-    return { output: tf.add(tf.reshape(middle, shape), output), key, value, routing };
+    return tidied(() => {
+      const { inputNorm, attention, attentionOutputNorm, feedForwardNorm, feedForwardOutputNorm } =
+        this.parts;
+      const shape = x.shape;
+      const [batch, length, hidden] = shape;
+      const flat = tf.reshape(x, [batch * length, hidden]) as tf.Tensor2D;
+      const normed = inputNorm.forward(flat);
+      const { output: attended, key, value } = attention.forward(normed, batch, context, past);
+      const middle = tf.add(flat, attentionOutputNorm?.forward(attended) ?? attended) as tf.Tensor2D;
+      const routerInput = feedForwardNorm.forward(middle);
+      const { written, routing } = this.feedForward(routerInput, shape, route);
+      const output = tf.add(middle, feedForwardOutputNorm?.forward(written) ?? written);
+      const whole = (y: tf.Tensor2D): tf.Tensor3D => tf.reshape(y, shape);
+      const trace = {
+        attention: whole(attended),
+        feedForward: whole(written),
+        ...(routing === undefined ? {} : { routerInput }),
+      };
+      return {
+        output: tf.reshape(output, shape),
+        key,
+        value,
+        ...(routing === undefined ? {} : { routing }),
+        ...(traced ? { trace } : {}),
+      };
+    });
   }
 
   /** `forward` by gradient checkpointing: the backward pass keeps the inputs and computes the layer again. */
@@ -71,7 +107,26 @@ export class DecoderLayer implements Module {
   }
 
   parameters(): Parameter[] {
-    const { inputNorm, attention, postAttentionNorm, feedForward } = this.parts;
-    return [inputNorm, attention, postAttentionNorm, feedForward].flatMap(part => part.parameters());
+    const { inputNorm, attention, attentionOutputNorm, feedForwardNorm, feedForward, feedForwardOutputNorm } =
+      this.parts;
+    return [
+      inputNorm,
+      attention,
+      attentionOutputNorm,
+      feedForwardNorm,
+      feedForward,
+      feedForwardOutputNorm,
+    ].flatMap(part => part?.parameters() ?? []);
+  }
+
+  private feedForward(
+    x: tf.Tensor2D,
+    shape: [number, number, number],
+    route: RouteContext,
+  ): { written: tf.Tensor2D; routing?: Routing } {
+    const { feedForward } = this.parts;
+    if (!(feedForward instanceof MoeLayer)) return { written: feedForward.forward(x) };
+    const { output, routing } = feedForward.forward(tf.reshape(x, shape), route);
+    return { written: tf.reshape(output, x.shape), routing };
   }
 }

@@ -2,11 +2,11 @@
 import type { Router } from '@spectra/routing';
 import { gatherRows, type Module, type Parameter } from '@spectra/tensor';
 import * as tf from '@tensorflow/tfjs-core';
-import type { KeyValue } from './attention.ts';
+import type { Architecture } from './architecture.ts';
+import type { KeyValue } from './attend.ts';
 import { buildDecoder, type DecoderParts } from './build-decoder.ts';
 import { advanceCache, emptyCache, type ModelCache } from './cache.ts';
-import type { ModelConfig, ModelConfigInput } from './config.ts';
-import { attentionShape, parseModelConfig } from './config.ts';
+import { type ModelConfigInput, parseModelConfig } from './config.ts';
 import type { DecoderLayer, DecoderLayerOutput } from './decoder-layer.ts';
 import {
   attentionContext,
@@ -15,8 +15,11 @@ import {
   type ForwardOutput,
   packingOf,
   routeContext,
+  tokenPositions,
 } from './forward-input.ts';
 import { Initializer } from './initializer.ts';
+import type { TensorLayout } from './layout/tensor-layout.ts';
+import { describeConfig, type ModelDescription } from './model-description.ts';
 import type { Packing } from './packing.ts';
 import { RotaryTable, type Rotation } from './rotary.ts';
 import { tidied } from './tidied.ts';
@@ -29,20 +32,38 @@ export interface DecoderOptions {
 }
 
 export class DecoderModel implements Module {
-  readonly config: ModelConfig;
+  /** The family, its `config.json` and what that says. */
+  readonly description: ModelDescription;
   readonly layers: readonly DecoderLayer[];
+  /** How the file that the weights came from lays them out; a save writes the same. */
+  layout: TensorLayout | undefined;
   private readonly parts: DecoderParts;
-  private readonly rotary: RotaryTable | undefined;
+  private readonly rotaries: Readonly<Record<string, RotaryTable>>;
 
-  /** Validates the configuration (`CONFIG_INVALID`) and draws the weights; `setBackend` must have been awaited. */
-  constructor(config: ModelConfigInput, options: DecoderOptions = {}) {
-    this.config = parseModelConfig(config);
-    this.parts = buildDecoder(this.config, new Initializer(options.seed ?? 0, options.uninitialised));
+  /**
+   * From our own configuration, which is validated (`CONFIG_INVALID`), or from what `describeModel` made of any
+   * family's. Draws the weights; `setBackend` must have been awaited.
+   */
+  constructor(config: ModelConfigInput | ModelDescription, options: DecoderOptions = {}) {
+    this.description = 'architecture' in config ? config : describeConfig(parseModelConfig(config));
+    const init = new Initializer(options.seed ?? 0, options.uninitialised);
+    this.parts = buildDecoder(this.architecture, init);
     this.layers = this.parts.layers;
-    if (this.config.positions === 'rotary') {
-      const { rope_theta: theta, rope_scaling: scaling } = this.config;
-      this.rotary = new RotaryTable(attentionShape(this.config).headDim, theta, scaling);
-    }
+    const rotaries = Object.entries(this.architecture.rotaries);
+    this.rotaries = Object.fromEntries(rotaries.map(([name, shape]) => [name, new RotaryTable(shape)]));
+  }
+
+  get architecture(): Architecture {
+    return this.description.architecture;
+  }
+
+  /**
+   * The position from which on frequencies are others for a whole text (LongRoPE); none for most models. A text that
+   * reaches it must be run from its start again: the keys and values before it were made with other frequencies.
+   */
+  get switchesAt(): number | undefined {
+    const found = Object.values(this.rotaries).flatMap(table => table.switchesAt ?? []);
+    return found.length === 0 ? undefined : Math.min(...found);
   }
 
   /** The routers of the mixture-of-experts layers, from below: `routers[i]` made `routings[i]`. */
@@ -52,37 +73,45 @@ export class DecoderModel implements Module {
 
   /** Synchronous and differentiable; changes no state. Shapes and ownership: `ForwardInput`, `ForwardOutput`. */
   forward(input: ForwardInput): ForwardOutput {
-    const [batch, length] = checkForwardInput(input, this.parts.positions?.shape[0]);
+    const [batch, length] = checkForwardInput(input, this.parts.positions?.shape[0], this.switchesAt);
     const past = input.cache ?? emptyCache();
+    const { hidden: width, recompute, moe } = this.architecture;
+    const traced = input.layerOutputs ?? false;
     return tidied(() => {
       const packing = packingOf(input, past);
-      const attention = attentionContext(this.rotation(input, past, packing), packing, past);
-      let hidden = this.embed(input, past, packing);
+      const attention = attentionContext(this.rotations(input, past, packing), packing, past);
+      const standing = moe === undefined ? undefined : tokenPositions(input, packing, past);
+      const embeddings = this.embed(input, past, packing);
+      let hidden = embeddings;
       let below: tf.Tensor3D | undefined;
       const outputs: DecoderLayerOutput[] = [];
       const keyValues: KeyValue[] = [];
       for (const [i, layer] of this.layers.entries()) {
-        const route = routeContext(input, packing, below, past.layers[i]?.router);
-        if (this.config.recompute && input.cache === undefined) {
+        const route = routeContext(input, packing, standing, below, past.layers[i]?.router);
+        if (recompute && input.cache === undefined && !traced) {
           outputs.push(layer.forwardRecomputed(hidden, attention, route));
         } else {
-          const { key, value, ...out } = layer.forward(hidden, attention, route, past.layers[i]);
+          const { key, value, ...out } = layer.forward(hidden, attention, route, past.layers[i], traced);
           outputs.push(out);
-          keyValues.push({ key, value });
+          if (input.cache === undefined) tf.dispose([key, value]);
+          else keyValues.push({ key, value });
         }
         const { output, routing } = outputs[i]!;
         hidden = output;
         below = routing?.carry ?? below;
       }
       const routings = outputs.flatMap(({ routing }) => (routing === undefined ? [] : [routing]));
-      const flat = tf.reshape(hidden, [batch * length, this.config.hidden_size]) as tf.Tensor2D;
+      const flat = tf.reshape(hidden, [batch * length, width]) as tf.Tensor2D;
       const normed = tf.reshape(this.parts.norm.forward(flat), hidden.shape) as tf.Tensor3D;
       return {
         hidden: normed,
         logits: this.logitsOf(normed, input.logits ?? 'all'),
         routings,
         routerLoss: routings.reduce((sum, { loss }) => tf.add(sum, loss), tf.scalar(0)),
-        layerOutputs: input.layerOutputs ? outputs.map(({ output }) => output) : [],
+        layerOutputs: traced ? outputs.map(({ output }) => output) : [],
+        routerInputs: outputs.flatMap(({ trace }) => trace?.routerInput ?? []),
+        traces: outputs.flatMap(({ trace }) => trace ?? []),
+        ...(traced ? { embeddings } : {}),
         ...(input.cache === undefined
           ? {}
           : { cache: advanceCache(past, { keyValues, outputs, packing, length }) }),
@@ -97,7 +126,7 @@ export class DecoderModel implements Module {
       const flat = tf.reshape(hidden, [batch * length, width]) as tf.Tensor2D;
       const weight = (this.parts.head ?? this.parts.embedding).variable as unknown as tf.Tensor2D;
       const logits = tf.matMul(flat, weight, false, true);
-      return tf.reshape(logits, [batch, length, this.config.vocab_size]) as tf.Tensor3D;
+      return tf.reshape(logits, [batch, length, this.architecture.vocabulary]) as tf.Tensor3D;
     });
   }
 
@@ -114,18 +143,23 @@ export class DecoderModel implements Module {
   /** Releases every weight and table. */
   dispose(): void {
     for (const parameter of this.parameters()) parameter.dispose();
-    this.rotary?.dispose();
+    for (const table of Object.values(this.rotaries)) table.dispose();
   }
 
-  private rotation(
+  private rotations(
     { inputIds, positions }: ForwardInput,
     past: ModelCache,
     packing?: Packing,
-  ): Rotation | undefined {
+  ): Record<string, Rotation> {
     const length = inputIds.shape[1];
-    if (positions !== undefined) return this.rotary?.at(positions, this.config.max_position_embeddings);
-    if (packing !== undefined) return this.rotary?.at(packing.positions, past.length + length);
-    return this.rotary?.range(past.length, length);
+    const end = past.length + length;
+    const rotation = (table: RotaryTable): Rotation => {
+      if (positions !== undefined) return table.at(positions, this.architecture.maxPositions);
+      if (packing !== undefined) return table.at(packing.positions, end);
+      return table.range(past.length, length);
+    };
+    const named = Object.entries(this.rotaries).map(([name, table]) => [name, rotation(table)] as const);
+    return Object.fromEntries(named);
   }
 
   private embed({ inputIds, positions }: ForwardInput, past: ModelCache, packing?: Packing): tf.Tensor3D {
@@ -133,9 +167,11 @@ export class DecoderModel implements Module {
     const rows = (table: Parameter, ids: tf.Tensor): tf.Tensor3D => {
       const rowIds = tf.reshape(ids, [-1]) as tf.Tensor1D;
       const found = gatherRows(table.variable as unknown as tf.Tensor2D, rowIds);
-      return tf.reshape(found, [ids.shape[0]!, length, this.config.hidden_size]);
+      return tf.reshape(found, [ids.shape[0]!, length, this.architecture.hidden]);
     };
-    const tokens = rows(this.parts.embedding, inputIds);
+    const { embeddingScale } = this.architecture;
+    const found = rows(this.parts.embedding, inputIds);
+    const tokens = embeddingScale === 1 ? found : (tf.mul(found, embeddingScale) as tf.Tensor3D);
     if (this.parts.positions === undefined) return tokens;
     const counted = tf.expandDims(tf.range(past.length, past.length + length, 1, 'int32'), 0);
     return tf.add(
@@ -146,7 +182,7 @@ export class DecoderModel implements Module {
 
   private logitsOf(hidden: tf.Tensor3D, which: 'all' | 'last' | 'none'): tf.Tensor3D {
     const [batch, length, width] = hidden.shape;
-    if (which === 'none') return tf.zeros([batch, 0, this.config.vocab_size]);
+    if (which === 'none') return tf.zeros([batch, 0, this.architecture.vocabulary]);
     return this.head(which === 'all' ? hidden : tf.slice(hidden, [0, length - 1, 0], [batch, 1, width]));
   }
 }

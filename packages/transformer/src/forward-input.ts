@@ -2,8 +2,9 @@
 import type { Balance, RouteContext, Routing } from '@spectra/routing';
 import { checkShape, checkValue, SpectraError } from '@spectra/tensor';
 import * as tf from '@tensorflow/tfjs-core';
-import type { AttentionContext } from './attention.ts';
+import type { AttentionContext } from './attend.ts';
 import { type ModelCache, pastDocuments } from './cache.ts';
+import type { LayerTrace } from './decoder-layer.ts';
 import { effectiveDocuments, type Packing, packDocuments } from './packing.ts';
 import type { Rotation } from './rotary.ts';
 
@@ -26,7 +27,7 @@ export interface ForwardInput {
   readonly cache?: ModelCache | undefined;
   /** Logits of every position (default), of the last one only, or none. */
   readonly logits?: 'all' | 'last' | 'none' | undefined;
-  /** Whether to return what each layer writes; false by default. */
+  /** Whether to return what layers and their parts write, and what routers read; false by default. */
   readonly layerOutputs?: boolean | undefined;
 }
 
@@ -42,14 +43,24 @@ export interface ForwardOutput {
   readonly routerLoss: tf.Scalar;
   /** Per layer [B,S,H] with the residual; empty unless asked for. */
   readonly layerOutputs: readonly tf.Tensor3D[];
+  /** Per mixture-of-experts layer [N,H], the normed hidden states that were routed; empty unless asked for. */
+  readonly routerInputs: readonly tf.Tensor2D[];
+  /** Per layer; empty unless asked for. */
+  readonly traces: readonly LayerTrace[];
+  /** [B,S,H] what enters the first layer; only where asked for. */
+  readonly embeddings?: tf.Tensor3D;
   /** The cache after these tokens, if one was given. It shares no tensor with that or with the rest of the output. */
   readonly cache?: ModelCache;
 }
 
-/** Checks shapes, dtypes and, with learned positions, that there are enough (`learned`); returns [B, S]. */
+/**
+ * Checks shapes, dtypes, with learned positions that there are enough (`learned`), and that no cache is carried over the
+ * position at which frequencies change (`switchesAt`), as far as positions are known here; returns [B, S].
+ */
 export function checkForwardInput(
   { inputIds, mask, documents, positions, cache }: ForwardInput,
   learned: number | undefined,
+  switchesAt: number | undefined,
 ): [number, number] {
   const where = 'DecoderModel.forward';
   checkShape(inputIds.shape, [-1, -1], `${where} inputIds`);
@@ -70,14 +81,22 @@ export function checkForwardInput(
       });
     }
   }
-  const held = cache?.layers[0]?.key.shape[0];
-  checkValue(held === undefined || held === batch, `the cache holds ${held} rows, inputIds ${batch}.`, where);
+  const rows = cache?.layers[0]?.key.shape[0];
+  checkValue(rows === undefined || rows === batch, `the cache holds ${rows} rows, inputIds ${batch}.`, where);
   const end = (cache?.length ?? 0) + length;
   checkValue(
     learned === undefined || end <= learned || positions !== undefined || documents !== undefined,
     `${end} positions, but only ${learned} are learned.`,
     where,
     'Shorten the sequence, raise max_position_embeddings, or use rotary positions.',
+  );
+  const counted = positions === undefined && mask === undefined && documents === undefined;
+  const held = counted && cache?.documents === undefined ? (cache?.length ?? 0) : 0;
+  checkValue(
+    switchesAt === undefined || held === 0 || held > switchesAt || end <= switchesAt,
+    `positions ${held} to ${end - 1} follow a cache, but from position ${switchesAt} on frequencies are others.`,
+    where,
+    'Run the whole text again with an empty cache.',
   );
   return [batch, length];
 }
@@ -99,26 +118,38 @@ export function packingOf(
   });
 }
 
+/** [B,S] int32 position of each token in its document, counted over all passes. */
+export function tokenPositions(
+  { inputIds, positions }: ForwardInput,
+  packing: Packing | undefined,
+  past: ModelCache,
+): tf.Tensor2D {
+  const [batch, length] = inputIds.shape;
+  const counted = (): tf.Tensor =>
+    tf.tile(tf.expandDims(tf.range(past.length, past.length + length, 1, 'int32'), 0), [batch, 1]);
+  return positions ?? packing?.positions ?? (counted() as tf.Tensor2D);
+}
+
 /** What the layers' attention needs: positions, and which tokens see which. */
 export function attentionContext(
-  rotation: Rotation | undefined,
+  rotations: Readonly<Record<string, Rotation>>,
   packing: Packing | undefined,
   past: ModelCache,
 ): AttentionContext {
-  const turned = rotation === undefined ? {} : { rotation };
-  if (packing === undefined) return turned;
+  if (packing === undefined) return { rotations };
   const { documents } = packing;
   const keyDocuments =
     past.length === 0
       ? documents
       : (tf.concat([pastDocuments(past, documents.shape[0]), documents], 1) as tf.Tensor2D);
-  return { ...turned, queryDocuments: documents, keyDocuments };
+  return { rotations, queryDocuments: documents, keyDocuments };
 }
 
 /** What the router of one layer is told; `below` and `cache` are its neighbour's and its own state. */
 export function routeContext(
   input: ForwardInput,
   packing: Packing | undefined,
+  positions: tf.Tensor2D | undefined,
   below: tf.Tensor3D | undefined,
   cache: tf.Tensor2D | undefined,
 ): RouteContext {
@@ -126,6 +157,8 @@ export function routeContext(
     balance: input.balance ?? 'potentials',
     training: input.training ?? false,
     step: input.step ?? 0,
+    tokens: input.inputIds,
+    ...(positions === undefined ? {} : { positions }),
     ...(input.mask === undefined ? {} : { mask: input.mask }),
     ...(input.documents === undefined || packing === undefined ? {} : { documentStart: packing.starts }),
     ...(below === undefined ? {} : { below }),

@@ -62,7 +62,7 @@ export async function generate(
     signal,
   } = options;
   checkSampling(options);
-  checkPrompts(prompts, model.config.vocab_size);
+  checkPrompts(prompts, model.architecture.vocabulary);
   checkValue(
     Number.isInteger(maxNewTokens) && maxNewTokens >= 0,
     `maxNewTokens must be a whole number, got ${maxNewTokens}.`,
@@ -84,22 +84,39 @@ export async function generate(
     return pass;
   };
   try {
+    // all that was fed so far, row by row
     const { feed, mask, width } = padLeft(prompts, padToken);
     let { logits, routes } = await run(feed, mask);
     for (const [r, row] of rows.entries()) row.promptRoutes = routes[r]!.slice(width - prompts[r]!.length);
+    const { switchesAt = Number.POSITIVE_INFINITY } = model;
+    const lastPosition = (): number =>
+      Math.max(...rows.map((row, r) => prompts[r]!.length + row.tokens.length)) - 1;
+    let switched = lastPosition() >= switchesAt;
     while (rows.some(row => row.open)) {
       const fresh = rows.map((row, r) => row.open && row.take(logits[r]!, options));
       if (routed || rows.some(row => row.open)) {
-        const live = fresh.map(chosen => [chosen ? 1 : 0]);
-        const tokens = rows.map((row, r) => [fresh[r] ? row.tokens.at(-1)! : padToken]);
-        ({ logits, routes } = await run(tokens, mask === undefined ? undefined : live));
+        for (const [r, row] of rows.entries()) {
+          feed[r]!.push(fresh[r] ? row.tokens.at(-1)! : padToken);
+          mask?.[r]?.push(fresh[r] ? 1 : 0);
+        }
+        let from = -1;
+        if (!switched && lastPosition() >= switchesAt) {
+          // what the cache holds was made with other frequencies
+          disposeCache(cache);
+          cache = emptyCache();
+          switched = true;
+          from = 0;
+        }
+        const tail = (all: readonly number[][]): number[][] => all.map(row => row.slice(from));
+        ({ logits, routes } = await run(tail(feed), mask && tail(mask)));
       } else {
         routes = rows.map(() => [{ experts: [], gates: [] }]);
       }
       for (const [r, row] of rows.entries()) {
         if (!fresh[r]) continue;
-        row.routes.push(routes[r]![0]!);
-        await onToken?.({ row: r, index: row.tokens.length - 1, ...row.last(), ...routes[r]![0]! });
+        const route = routes[r]!.at(-1)!;
+        row.routes.push(route);
+        await onToken?.({ row: r, index: row.tokens.length - 1, ...row.last(), ...route });
       }
     }
   } finally {

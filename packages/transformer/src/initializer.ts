@@ -9,9 +9,9 @@ import * as tf from '@tensorflow/tfjs-core';
 export class Initializer {
   /** Routers and experts draw from it, each by its own names. */
   readonly rng: Rng;
-  private readonly zeros: boolean;
+  /** Nothing is drawn: for a model whose weights are about to be loaded. */
+  readonly zeros: boolean;
 
-  /** `zeros` draws nothing: for a model whose weights are about to be loaded. */
   constructor(seed: number, zeros = false) {
     this.rng = new Rng(seed);
     this.zeros = zeros;

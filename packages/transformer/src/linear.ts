@@ -1,5 +1,5 @@
 /** A linear map with weights stored as published checkpoints store them: [out, in]. */
-import { checkShape, type Module, type Parameter } from '@spectra/tensor';
+import { checkShape, linear, type Module, type Parameter } from '@spectra/tensor';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Initializer } from './initializer.ts';
 
@@ -25,8 +25,9 @@ export class Linear implements Module {
   /** x [N,in] → [N,out]; the caller owns the result. */
   forward(x: tf.Tensor2D): tf.Tensor2D {
     checkShape(x.shape, [-1, this.weight.shape[1]!], this.weight.name);
-    const y: tf.Tensor2D = tf.matMul(x, this.weight.variable as unknown as tf.Tensor2D, false, true);
-    return this.bias === undefined ? y : tf.add(y, this.bias.variable as tf.Tensor);
+    const weight = this.weight.variable as unknown as tf.Tensor2D;
+    if (this.bias === undefined) return tf.matMul(x, weight, false, true);
+    return linear(x, weight, this.bias.variable as unknown as tf.Tensor1D);
   }
 
   parameters(): Parameter[] {

@@ -22,6 +22,8 @@ export interface LossInput {
   readonly training?: boolean | undefined;
   /** Optimizer steps done; 0 by default. */
   readonly step?: number | undefined;
+  /** Whether to return what the routers read; false by default. */
+  readonly layerOutputs?: boolean | undefined;
 }
 
 /** All tensors belong to the caller (inside a `tidy`, to the tidy). */
@@ -38,6 +40,8 @@ export interface LossOutput {
   readonly tokens: tf.Scalar;
   /** The decision of each mixture-of-experts layer, from below. */
   readonly routings: readonly Routing[];
+  /** Per mixture-of-experts layer [N,H]; empty unless asked for. */
+  readonly routerInputs: readonly tf.Tensor2D[];
 }
 
 /** Forward pass and loss of one micro-batch; synchronous and differentiable, changes no state. */
@@ -47,7 +51,7 @@ export function languageModelLoss(model: DecoderModel, input: LossInput): LossOu
   checkShape(targets.shape, [batch, length], 'languageModelLoss targets');
   if (weights !== undefined) checkShape(weights.shape, [batch, length], 'languageModelLoss weights');
   return tidied(() => {
-    const { logits, routings, routerLoss } = model.forward({ ...rest, balance, training });
+    const { logits, routings, routerLoss, routerInputs } = model.forward({ ...rest, balance, training });
     const count = batch * length;
     const weight = tf.reshape(weights ?? input.mask ?? tf.ones([batch, length]), [count]) as tf.Tensor1D;
     const flat = tf.reshape(logits, [count, -1]) as tf.Tensor2D;
@@ -61,6 +65,7 @@ export function languageModelLoss(model: DecoderModel, input: LossInput): LossOu
       tokenLosses,
       tokens,
       routings,
+      routerInputs,
     };
   });
 }

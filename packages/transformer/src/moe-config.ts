@@ -1,30 +1,8 @@
 /** Mixture-of-experts layers and their routers, as data. */
 import { z } from 'zod';
-import { spectraRouterSchema } from './spectra-router-config.ts';
+import { isTopK, routerConfigSchema, type TopKRouterConfig } from './router-config.ts';
 
 const positiveInteger = z.int().positive();
-const weight = z.number().nonnegative();
-/** Softmax over a linear gate and the k best: Switch for k = 1, Mixtral for k ≥ 2. */
-export const softmaxTopKRouterSchema = z.strictObject({
-  kind: z.literal('softmax-topk'),
-  normalise: z.boolean().default(true).describe('Whether the k gates are made to sum to 1.'),
-  balance_loss: weight.default(0.01).describe('Weight of the load-balancing loss (Fedus 2021).'),
-  z_loss: weight.default(0).describe('Weight of the squared log-partition.'),
-});
-
-/** Experts choose tokens (Zhou 2022); causally, tokens above each expert's usual threshold. */
-export const expertChoiceRouterSchema = z.strictObject({
-  kind: z.literal('expert-choice'),
-  capacity_factor: z.number().positive().default(1).describe('Tokens per expert over the even share N·k/E.'),
-  rho: z.number().min(0).lt(1).default(0.99).describe("Momentum of the thresholds' averages."),
-});
-
-export const routerConfigSchema = z.discriminatedUnion('kind', [
-  spectraRouterSchema,
-  softmaxTopKRouterSchema,
-  expertChoiceRouterSchema,
-]);
-export type RouterConfig = z.infer<typeof routerConfigSchema>;
 
 export const moeConfigSchema = z
   .strictObject({
@@ -52,5 +30,19 @@ export const moeConfigSchema = z
     if (experts % groups !== 0 || k % groups !== 0) {
       issue(['router', 'groups'], `experts ${experts} and k ${k} must be multiples of groups ${groups}.`);
     }
+    if (isTopK(router) && !canChoose(router, experts, k)) {
+      const { groups: all, kept_groups: kept } = router;
+      issue(
+        ['router', 'kept_groups'],
+        `${k} experts cannot be chosen from ${kept} of ${all} groups of ${experts}.`,
+      );
+    }
+    if (isTopK(router) && router.scores === 'raw' && !router.normalise) {
+      issue(['router', 'normalise'], 'raw scores are no gates: they need it.');
+    }
   });
 export type MoeConfig = z.infer<typeof moeConfigSchema>;
+
+function canChoose({ groups, kept_groups: kept }: TopKRouterConfig, experts: number, k: number): boolean {
+  return experts % groups === 0 && kept <= groups && (experts / groups) * kept >= k;
+}

@@ -1,38 +1,13 @@
 import { expectClose, testBackend } from '@spectra/testing';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { inverseFrequencies, RotaryTable } from './rotary.ts';
+import { RotaryTable } from './rotary.ts';
 
 beforeAll(testBackend);
 
-describe('inverseFrequencies', () => {
-  it('falls from 1 by equal ratios', async () => {
-    await expectClose(inverseFrequencies(8, 10_000), [1, 0.1, 0.01, 0.001]);
-  });
-  it('is slowed as a whole by linear scaling', async () => {
-    await expectClose(inverseFrequencies(4, 100, { rope_type: 'linear', factor: 4 }), [0.25, 0.025]);
-  });
-  it('is slowed below a band by llama3 scaling', async () => {
-    const scaling = {
-      rope_type: 'llama3',
-      factor: 8,
-      low_freq_factor: 1,
-      high_freq_factor: 4,
-      original_max_position_embeddings: 100,
-    } as const;
-    // f = 5e5^(−i/8); turns 100·f/2π = 15.9, 3.09, 0.598 …: kept, between (t = 0.695), divided
-    const f1 = 5e5 ** (-1 / 8);
-    const t = ((100 * f1) / (2 * Math.PI) - 1) / 3;
-    const f2 = 5e5 ** (-2 / 8);
-    const found = inverseFrequencies(16, 5e5, scaling);
-    await expectClose(found.slice(0, 3), [1, (1 - t) * (f1 / 8) + t * f1, f2 / 8]);
-    expect(t).toBeCloseTo(0.6953, 3);
-  });
-});
-
 describe('RotaryTable', () => {
   it('gives the same for a range and for positions, and grows', async () => {
-    const table = new RotaryTable(4, 100);
+    const table = new RotaryTable({ width: 4, theta: 100 });
     const range = table.range(98, 3);
     await expectClose(
       range.cos,
@@ -61,5 +36,44 @@ describe('RotaryTable', () => {
     );
     table.dispose();
     tf.dispose([range.cos, range.sin, positions, at.cos, at.sin]);
+  });
+
+  it('takes other frequencies for the whole batch as soon as one position asks for them', async () => {
+    const table = new RotaryTable({
+      width: 2,
+      theta: 100,
+      scaling: {
+        rope_type: 'longrope',
+        short_factor: [1],
+        long_factor: [2],
+        original_max_position_embeddings: 4,
+        factor: 1,
+      },
+    });
+    const [short, long] = [table.range(1, 3), table.range(1, 4)];
+    await expectClose(short.cos, [1, 2, 3].map(Math.cos), { tolerance: 1e-6 });
+    await expectClose(long.cos, [0.5, 1, 1.5, 2].map(Math.cos), { tolerance: 1e-6 });
+    for (const [last, slower] of [
+      [3, 1],
+      [4, 2],
+    ] as const) {
+      const positions = tf.tensor2d(
+        [
+          [0, 1],
+          [2, last],
+        ],
+        undefined,
+        'int32',
+      );
+      const at = table.at(positions, 5);
+      await expectClose(
+        at.sin,
+        [0, 1, 2, last].map(p => Math.sin(p / slower)),
+        { tolerance: 1e-6 },
+      );
+      tf.dispose([positions, at.cos, at.sin]);
+    }
+    table.dispose();
+    tf.dispose([short.cos, short.sin, long.cos, long.sin]);
   });
 });

@@ -44,6 +44,10 @@ export const spectraRouterSchema = z.strictObject({
     .describe(
       'Gradient of the plan: through the iterations, through the last row step only, or that of the converged plan.',
     ),
+  sinkhorn_domain: z
+    .enum(['log', 'scaling'])
+    .optional()
+    .describe('What Sinkhorn iterates on: logarithms (the default) or scalings, the same plan.'),
   warm_start: z.boolean().default(true).describe('Starts Sinkhorn from the potentials of the last step.'),
   adaptive_temperature: z
     .boolean()
@@ -107,6 +111,7 @@ export function spectraRouterOptions(
     iterations: config.iterations,
     tolerance: config.tolerance,
     sinkhornGradient: config.sinkhorn_gradient,
+    sinkhornDomain: config.sinkhorn_domain,
     warmStart: config.warm_start,
     adaptiveTemperature: config.adaptive_temperature,
     cvMax: config.cv_max,

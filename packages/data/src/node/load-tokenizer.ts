@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { SpectraError } from '@spectra/tensor';
 import type { DataConfig } from '../schema.ts';
 import { byteTokenizer } from '../tokenizer/byte-tokenizer.ts';
+import { type ChatTemplate, chatTemplate } from '../tokenizer/chat-template.ts';
 import { type JsonTokenizer, type JsonTokenizerOptions, jsonTokenizer } from '../tokenizer/json-tokenizer.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 
@@ -27,6 +28,16 @@ export async function loadTokenizer(
   }
   const config = await readJson(join(dirname(file), 'tokenizer_config.json'));
   return jsonTokenizer(tokenizer, config, { ...options, name: file });
+}
+
+/**
+ * The chat template of a model folder: its `chat_template.jinja`, or that of its `tokenizer_config.json`.
+ * `TOKENIZER_INVALID` if there is none or it cannot be used.
+ */
+export async function loadChatTemplate(folder: string): Promise<ChatTemplate> {
+  const file = join(folder, 'tokenizer_config.json');
+  const text = await readFile(join(folder, 'chat_template.jinja'), 'utf8').catch(() => undefined);
+  return chatTemplate((await readJson(file)) ?? {}, text, file);
 }
 
 /** The tokenizer of a data configuration. */

@@ -10,17 +10,18 @@ const LINE_POINTS = 400;
 /** Points of all bands together, so that many experts do not make a huge page; at least 40 a band. */
 const AREA_POINTS = 1280;
 
-interface Size {
+export interface Size {
   readonly width: number;
   readonly height: number;
 }
 
-/** What a chart is to be drawn at on a wide page (full or half width) and on a phone. */
-const FULL: readonly [Size, Size] = [
+/** What a chart of the full width is drawn at on a wide page and on a phone. */
+export const FULL: readonly [Size, Size] = [
   { width: 1040, height: 360 },
   { width: 350, height: 260 },
 ];
-const HALF: readonly [Size, Size] = [
+/** The same for two charts side by side. */
+export const HALF: readonly [Size, Size] = [
   { width: 510, height: 250 },
   { width: 350, height: 230 },
 ];
@@ -50,14 +51,19 @@ function draw(options: Plot.PlotOptions, size: Size, label: string): Html {
   return new Html(svg.outerHTML.replace(/(\.\d)\d+(?=[^"<>]*"[^<>]*>)/g, '$1'));
 }
 
-/** Both sizes; the page's style shows the one that fits. */
-function both(sizes: readonly [Size, Size], label: string, options: (size: Size) => Plot.PlotOptions): Html {
+/** A chart by Observable Plot in both sizes; the page's style shows the one that fits. */
+export function plotFigure(
+  sizes: readonly [Size, Size],
+  label: string,
+  options: (size: Size) => Plot.PlotOptions,
+): Html {
   return html`<div class="wide">${draw(options(sizes[0]), sizes[0], label)}</div
     ><div class="narrow">${draw(options(sizes[1]), sizes[1], label)}</div>`;
 }
 
-const stepTicks = ({ width }: Size): number => Math.floor(width / 90);
-const formatStep = (step: number): string =>
+/** How many ticks fit. */
+export const stepTicks = ({ width }: Size): number => Math.floor(width / 90);
+export const formatStep = (step: number): string =>
   step >= 10_000 && step % 1000 === 0 ? `${step / 1000}k` : step.toLocaleString('en-US');
 
 /** Lines over steps; points carry their values as titles. */
@@ -73,7 +79,7 @@ export function linePlot(series: readonly Series[], unit: string, label: string,
     }));
     return { points, style, faint };
   });
-  return both(FULL, label, size => ({
+  return plotFigure(FULL, label, size => ({
     marginLeft: 44,
     marginRight: 14,
     marginBottom: 36,
@@ -109,7 +115,7 @@ export function loadPlot({ layer, steps, loads }: LoadHistory): Html {
   });
   const last = rows.slice(-experts).filter(row => row.share > 0.045);
   const label = `Share of the slots of layer ${layer} by expert over training`;
-  return both(HALF, label, size => ({
+  return plotFigure(HALF, label, size => ({
     marginLeft: 40,
     marginRight: 24,
     marginBottom: 36,

@@ -4,16 +4,11 @@ import { evenly } from './downsample.ts';
 import { heatKey, heatMap, percent } from './heat-map.ts';
 import { type Html, html } from './html.ts';
 import { metricsTables } from './metrics-table.ts';
+import type { Section } from './page.ts';
 import { legend, linePlot, loadPlot, type Series } from './plots.ts';
 import type { Curve, ExpertKeywords, RunReport } from './run-report.ts';
 import { type TableCell, table } from './tables.ts';
 import { tokenView } from './token-view.ts';
-
-export interface Section {
-  readonly id: string;
-  readonly title: string;
-  readonly body: Html;
-}
 
 const STATUS = {
   met: { sign: '✓', text: 'met' },

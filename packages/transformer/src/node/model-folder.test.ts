@@ -10,7 +10,7 @@ import { DecoderModel } from '../decoder-model.ts';
 import { languageModelLoss } from '../loss.ts';
 import { routerStates } from '../model-tensors.ts';
 import { ids, largestDifference, randomRows, SPECTRA, TINY, tinyMoe } from '../test-support.ts';
-import { loadModel, loadModelConfig, saveModel } from './model-folder.ts';
+import { loadModel, loadModelDescription, saveModel } from './model-folder.ts';
 
 beforeAll(testBackend);
 
@@ -132,9 +132,9 @@ describe('model folders', () => {
       await writeFile(path, JSON.stringify({ ...config, num_hidden_layers: 1 }));
       await expect(loadModel(folder)).rejects.toMatchObject({ code: 'CHECKPOINT_MISMATCH' });
       await writeFile(path, '{');
-      await expect(loadModelConfig(folder)).rejects.toMatchObject({ code: 'FILE_BROKEN' });
+      await expect(loadModelDescription(folder)).rejects.toMatchObject({ code: 'FILE_BROKEN' });
       await rm(path);
-      await expect(loadModelConfig(folder)).rejects.toMatchObject({ code: 'FILE_MISSING' });
+      await expect(loadModelDescription(folder)).rejects.toMatchObject({ code: 'FILE_MISSING' });
       expect(await readdir(folder)).toEqual(['model.safetensors']);
     });
   });

@@ -3,13 +3,21 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openModel, type WrittenFile, writeFileDurably, writeModel } from '@spectra/checkpoint/node';
 import { SpectraError } from '@spectra/tensor';
-import type { ModelConfig } from '../config.ts';
 import { DecoderModel } from '../decoder-model.ts';
-import { fromHfConfig, toHfConfig } from '../hf-config.ts';
+import type { Family } from '../family.ts';
+import { describeModel, type ModelDescription } from '../model-description.ts';
 import { loadModelTensors, type ModelTensorOptions, modelTensorSpecs } from '../model-tensors.ts';
 
+export interface LoadModelOptions {
+  /** Families of one's own, looked up before the built-in ones. */
+  readonly families?: readonly Family[];
+}
+
 /** Reads and validates a folder's `config.json`. Errors: `FILE_MISSING`, `FILE_BROKEN`, `CONFIG_INVALID`. */
-export async function loadModelConfig(folder: string): Promise<ModelConfig> {
+export async function loadModelDescription(
+  folder: string,
+  options: LoadModelOptions = {},
+): Promise<ModelDescription> {
   const path = join(folder, 'config.json');
   let text: string;
   try {
@@ -28,18 +36,19 @@ export async function loadModelConfig(folder: string): Promise<ModelConfig> {
   } catch (cause) {
     throw new SpectraError('FILE_BROKEN', { message: 'it is not JSON.', where: path, cause });
   }
-  return fromHfConfig(file, path);
+  return describeModel(file, { where: path, families: options.families });
 }
 
 /**
- * Loads a folder made by `saveModel` or a Llama checkpoint from Hugging Face (one file or shards; F32, F16, BF16).
- * The caller disposes the model. Errors: those of `loadModelConfig`; `CHECKPOINT_MISSING`, `_BROKEN`, `_MISMATCH`.
+ * Loads a folder made by `saveModel` or any family's checkpoint: one file or shards, experts one by one or stacked, F32,
+ * F16, BF16, FP8 blocks or MXFP4, widened to float32. Memory: the weights and one tensor more. The caller disposes the
+ * model. Errors: those of `loadModelDescription`; `CHECKPOINT_MISSING`, `_BROKEN`, `_MISMATCH`.
  */
-export async function loadModel(folder: string): Promise<DecoderModel> {
-  const config = await loadModelConfig(folder);
+export async function loadModel(folder: string, options: LoadModelOptions = {}): Promise<DecoderModel> {
+  const description = await loadModelDescription(folder, options);
   const store = await openModel(folder);
   try {
-    const model = new DecoderModel(config, { uninitialised: true });
+    const model = new DecoderModel(description, { uninitialised: true });
     try {
       await loadModelTensors(model, store);
       return model;
@@ -68,7 +77,7 @@ export async function saveModel(
 ): Promise<Record<string, WrittenFile>> {
   await mkdir(folder, { recursive: true });
   const { maxShardBytes } = options;
-  const json = new TextEncoder().encode(`${JSON.stringify(toHfConfig(model.config), null, 2)}\n`);
+  const json = new TextEncoder().encode(`${JSON.stringify(model.description.config, null, 2)}\n`);
   const config = await writeFileDurably(join(folder, 'config.json'), sink => sink.write(json));
   const weights = await writeModel(folder, modelTensorSpecs(model, options), {
     // Hugging Face's loader refuses a file that does not say so
