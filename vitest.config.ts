@@ -12,7 +12,11 @@ export default defineConfig({
         ...shared,
         test: {
           name: 'unit',
-          include: ['{packages,apps}/*/src/**/*.test.ts', 'tools/testing/src/**/*.test.ts'],
+          include: [
+            '{packages,apps}/*/src/**/*.test.ts',
+            'tools/testing/src/**/*.test.ts',
+            'bench/*.test.ts',
+          ],
           exclude: ['**/*.conformance.test.ts', '**/*.slow.test.ts'],
           testTimeout: 30_000,
           maxWorkers: 2,

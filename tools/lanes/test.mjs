@@ -8,6 +8,7 @@ import { findChromium } from './chromium.mjs';
 import { checkPackages } from './packages.mjs';
 import { root, run, runNode } from './process.mjs';
 import { runReadmes } from './readmes.mjs';
+import { runSmoke } from './smoke.mjs';
 
 const only = process.env.SPECTRA_LANES?.split(',');
 const strict = process.env.SPECTRA_REQUIRE === 'all';
@@ -94,7 +95,8 @@ for (const [backend, found] of Object.entries(backends)) {
 await lane('build', async () => outcome(await buildAll()));
 await lane('packages', checkPackages);
 await lane('readmes', runReadmes);
-await lane('cli', () => nodeTests(['apps/trainer/e2e/*.test.mjs']));
+await lane('cli', () => nodeTests(['apps/trainer/e2e/*.test.mjs', 'apps/eval/e2e/*.test.mjs']));
+await lane('smoke', runSmoke);
 await lane('browser', async () => {
   const chromium = findChromium();
   return chromium === undefined

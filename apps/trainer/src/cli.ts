@@ -29,6 +29,13 @@ const number =
     return value;
   };
 const whole = number('a whole number', value => Number.isSafeInteger(value) && value >= 0);
+const byteSize = (text: string): number => {
+  const [, value, unit = ''] = /^(\d+(?:\.\d+)?) ?([kMGT]?)B?$/.exec(text) ?? [];
+  const bytes =
+    Number(value) * { '': 1, k: 1e3, M: 1e6, G: 1e9, T: 1e12 }[unit as '' | 'k' | 'M' | 'G' | 'T'];
+  if (!(bytes >= 1)) throw new InvalidArgumentError('It must be a size such as 500MB or 5GB.');
+  return bytes;
+};
 const positive = number('a whole number above 0', value => Number.isSafeInteger(value) && value > 0);
 
 program
@@ -63,6 +70,7 @@ program
   .command('generate <model>')
   .description('continue a prompt, token by token, with the expert that served each')
   .option('--prompt <text>', 'the text to continue', '')
+  .option('--chat', "give the prompt as a user's message, by the model's chat template", false)
   .option('--tokens <n>', 'tokens to generate', whole, 200)
   .option(
     '--temperature <t>',
@@ -86,10 +94,32 @@ program
 
 program
   .command('inspect <model>')
-  .description('configuration, tensors, parameters and router state of a model, checkpoint or run')
+  .description(
+    'configuration, tensors, parameters and router state of a model, checkpoint or run, by headers alone',
+  )
+  .option('--revision <name>', 'branch, tag or commit of a model of the Hugging Face Hub')
   .option('--json', 'print JSON', false)
   .action(async (model: string, options) =>
     (await import('./commands/inspect.ts')).inspectCommand(model, options),
+  );
+
+program
+  .command('convert <model> <target>')
+  .description('write a model with another dtype, layout of experts or size of shards into a new folder')
+  .addOption(
+    new Option('--dtype <dtype>', 'of the weights; fp8 and mxfp4 with block scales')
+      .choices(['keep', 'f32', 'bf16', 'f16', 'fp8', 'mxfp4'])
+      .default('keep'),
+  )
+  .addOption(
+    new Option('--layout <layout>', 'three matrices per expert, or one tensor for all experts')
+      .choices(['keep', 'per-expert', 'fused'])
+      .default('keep'),
+  )
+  .option('--shard-size <size>', 'largest size of a file, e.g. 500MB or 5GB; by default as it is', byteSize)
+  .option('--revision <name>', 'branch, tag or commit of a model of the Hugging Face Hub')
+  .action(async (model: string, target: string, options) =>
+    (await import('./commands/convert.ts')).convertCommand(model, target, options),
   );
 
 program

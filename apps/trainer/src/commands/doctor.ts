@@ -1,7 +1,7 @@
 /** Findings about this machine, each with a fix where something is missing. */
 import { statfsSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
-import { probeBackends, relaxedSimd } from '@spectra/tensor';
+import { describeWasmKernels, kernelChoice, probeBackends, relaxedSimd } from '@spectra/tensor';
 import { formatBytes } from '../run/format.ts';
 
 export interface Finding {
@@ -19,7 +19,7 @@ export async function doctorCommand(options: { readonly json: boolean }): Promis
   const findings = [
     nodeFinding(process.versions.node),
     machineFinding(),
-    simdFinding(),
+    kernelFinding(),
     diskFinding('.'),
     ...(await backendFindings()),
   ];
@@ -54,15 +54,18 @@ function machineFinding(): Finding {
   };
 }
 
-function simdFinding(): Finding {
-  return relaxedSimd()
-    ? { name: 'relaxed SIMD', ok: true, detail: 'available' }
-    : {
-        name: 'relaxed SIMD',
-        ok: false,
-        detail: 'not available: the plain SIMD kernels run',
-        fix: `Use Node ${BEST_NODE} or newer.`,
-      };
+function kernelFinding(): Finding {
+  if (kernelChoice() === 'reference') {
+    return {
+      name: 'kernels',
+      ok: true,
+      detail: 'reference: SPECTRA_KERNELS is set, nothing fused runs',
+      fix: 'Take SPECTRA_KERNELS out of the environment for speed.',
+    };
+  }
+  const detail = describeWasmKernels();
+  if (relaxedSimd()) return { name: 'kernels', ok: true, detail };
+  return { name: 'kernels', ok: false, detail, fix: `Use Node ${BEST_NODE} or newer.` };
 }
 
 export function diskFinding(folder: string): Finding {

@@ -1,13 +1,13 @@
 /** Runs a model on given ids and writes what it computes, for comparison with other implementations. */
-import { readFileSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { type TensorSpec, tensorSpec, writeFileDurably, writeSafetensors } from '@spectra/checkpoint/node';
 import type { Balance } from '@spectra/routing';
 import { SpectraError, setBackend } from '@spectra/tensor';
-import { generate } from '@spectra/transformer';
+import { type DecoderModel, type ForwardInput, generate } from '@spectra/transformer';
 import { loadModel } from '@spectra/transformer/node';
-import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core';
+import type { Tensor, Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
-import { z } from 'zod';
+import { checkForwardFile, type ForwardBatch, readForwardFile } from '../run/forward-input.ts';
 import { type BackendChoice, resolveModelPath } from '../run/model-path.ts';
 
 interface ForwardOptions {
@@ -18,33 +18,8 @@ interface ForwardOptions {
   readonly backend?: BackendChoice;
 }
 
-const rows = z.array(z.array(z.int().nonnegative()).min(1)).min(1);
-const inputSchema = z
-  .object({
-    input_ids: rows,
-    attention_mask: z.array(z.array(z.union([z.literal(0), z.literal(1), z.boolean()]))).optional(),
-    position_ids: rows.optional(),
-    prompt_ids: rows.optional(),
-  })
-  .superRefine((input, context) => {
-    const width = input.input_ids[0]!.length;
-    for (const key of ['input_ids', 'attention_mask', 'position_ids'] as const) {
-      const given = input[key];
-      if (
-        given !== undefined &&
-        (given.length !== input.input_ids.length || given.some(row => row.length !== width))
-      ) {
-        context.addIssue({
-          code: 'custom',
-          path: [key],
-          message: `must be ${input.input_ids.length} rows of ${width}, as the first of input_ids`,
-        });
-      }
-    }
-  });
-
 export async function forwardCommand(path: string, options: ForwardOptions): Promise<void> {
-  const input = readInput(options.input);
+  const input = readForwardFile(options.input);
   if (options.generate !== undefined && input.prompt_ids === undefined) {
     throw new SpectraError('USAGE', {
       message: '--generate needs prompt_ids.',
@@ -55,34 +30,12 @@ export async function forwardCommand(path: string, options: ForwardOptions): Pro
   const { model: folder, run } = await resolveModelPath(path);
   await setBackend(options.backend ?? run?.config.backend ?? 'auto');
   const model = await loadModel(folder);
-  checkRange(input.input_ids, model.config.vocab_size, 'input_ids', options.input);
-  checkRange(input.prompt_ids ?? [], model.config.vocab_size, 'prompt_ids', options.input);
-  checkRange(input.position_ids ?? [], model.config.max_position_embeddings, 'position_ids', options.input);
-  const tensors: Record<string, Tensor> = tf.tidy(() => {
-    const out = model.forward({
-      inputIds: tf.tensor2d(input.input_ids, undefined, 'int32'),
-      mask:
-        input.attention_mask && (tf.tensor2d(input.attention_mask.map(row => row.map(Number))) as Tensor2D),
-      positions: input.position_ids && tf.tensor2d(input.position_ids, undefined, 'int32'),
-      balance: options.balance,
-      layerOutputs: true,
-    });
-    const moeLayers = model.layers.flatMap((layer, i) => (layer.moe === undefined ? [] : [i]));
-    return {
-      logits: out.logits,
-      ...Object.fromEntries(out.layerOutputs.map((tensor, i) => [`layers.${i}.output`, tensor])),
-      ...Object.fromEntries(
-        out.routings.flatMap(({ indices, weights, probabilities }, i) => {
-          const prefix = `layers.${moeLayers[i]}.router`;
-          return [
-            [`${prefix}.indices`, indices],
-            [`${prefix}.weights`, weights],
-            [`${prefix}.probs`, probabilities],
-          ];
-        }),
-      ),
-    };
-  });
+  checkForwardFile(input, model, options.input);
+  const { balance } = options;
+  const tensors: Record<string, Tensor> = tf.tidy(() => ({
+    ...everything(model, input, balance),
+    ...(input.padded === undefined ? {} : { 'padded.logits': logitsOf(model, input.padded, balance) }),
+  }));
   if (options.generate !== undefined && input.prompt_ids !== undefined) {
     const rows = await generate(model, input.prompt_ids, { maxNewTokens: options.generate, temperature: 0 });
     tensors.generated = tf.tensor2d(
@@ -98,6 +51,48 @@ export async function forwardCommand(path: string, options: ForwardOptions): Pro
   model.dispose();
 }
 
+/** What the parts of the model compute, under the names that a reference implementation gives them. */
+function everything(model: DecoderModel, batch: ForwardBatch, balance: Balance): Record<string, Tensor> {
+  const input = forwardInput(batch, balance);
+  const out = model.forward({ ...input, layerOutputs: true });
+  const [rows, length] = input.inputIds.shape;
+  const named: Record<string, Tensor> = { embeddings: out.embeddings! };
+  const routings = [...out.routings];
+  for (const [i, layer] of model.layers.entries()) {
+    named[`layers.${i}.attn.output`] = out.traces[i]!.attention;
+    named[`layers.${i}.mlp.output`] = out.traces[i]!.feedForward;
+    named[`layers.${i}.output`] = out.layerOutputs[i]!;
+    if (layer.moe === undefined) continue;
+    const { indices, weights, probabilities } = routings.shift()!;
+    for (const [name, tensor] of Object.entries({ indices, weights, probs: probabilities })) {
+      named[`layers.${i}.router.${name}`] = tf.reshape(tensor, [rows, length, tensor.shape[1]]);
+    }
+  }
+  return { ...named, final_norm: out.hidden, logits: masked(out.logits, input.mask) };
+}
+
+function logitsOf(model: DecoderModel, batch: ForwardBatch, balance: Balance): Tensor {
+  const input = forwardInput(batch, balance);
+  return tf.tidy(() => masked(model.forward(input).logits, input.mask));
+}
+
+/** Padding has no next token: its logits are written as 0. */
+function masked(logits: Tensor3D, mask: Tensor2D | undefined): Tensor {
+  return mask === undefined ? logits : tf.mul(logits, tf.expandDims(mask, 2));
+}
+
+function forwardInput(
+  { input_ids, attention_mask, position_ids }: ForwardBatch,
+  balance: Balance,
+): ForwardInput {
+  return {
+    inputIds: tf.tensor2d(input_ids, undefined, 'int32'),
+    mask: attention_mask && (tf.tensor2d(attention_mask.map(row => row.map(Number))) as Tensor2D),
+    positions: position_ids && tf.tensor2d(position_ids, undefined, 'int32'),
+    balance,
+  };
+}
+
 /** Writes the file or, on a full disk, leaves none; one that is there already stays. */
 async function writeWhole(path: string, specs: readonly TensorSpec[]): Promise<void> {
   try {
@@ -106,42 +101,4 @@ async function writeWhole(path: string, specs: readonly TensorSpec[]): Promise<v
     if (!(error instanceof SpectraError && error.code === 'FILE_EXISTS')) rmSync(path, { force: true });
     throw error;
   }
-}
-
-/** tfjs's backends differ in what they make of an index out of range. */
-function checkRange(rows: readonly (readonly number[])[], limit: number, key: string, where: string): void {
-  const wrong = rows.flat().find(value => value >= limit);
-  if (wrong !== undefined)
-    throw new SpectraError('USAGE', { message: `${key} holds ${wrong}, it must be below ${limit}.`, where });
-}
-
-function readInput(path: string): z.infer<typeof inputSchema> {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (cause) {
-    throw new SpectraError('FILE_MISSING', {
-      message: 'the input cannot be read.',
-      where: path,
-      fix: 'Check the path.',
-      cause,
-    });
-  }
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw new SpectraError('FILE_BROKEN', {
-      message: `it is not JSON: ${(cause as Error).message}`,
-      where: path,
-      cause,
-    });
-  }
-  const parsed = inputSchema.safeParse(value);
-  if (!parsed.success)
-    throw new SpectraError('USAGE', {
-      message: parsed.error.issues.map(issue => `${issue.path.join('.')}: ${issue.message}`).join('; '),
-      where: path,
-    });
-  return parsed.data;
 }

@@ -1,7 +1,13 @@
 /** Continues a prompt and shows which expert served each token. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { byteTokenizer, loadTokenizer, openTokenizer, type Tokenizer } from '@spectra/data/node';
+import {
+  byteTokenizer,
+  loadChatTemplate,
+  loadTokenizer,
+  openTokenizer,
+  type Tokenizer,
+} from '@spectra/data/node';
 import { renderTokens } from '@spectra/monitor/node';
 import { SpectraError, setBackend } from '@spectra/tensor';
 import { loadModel } from '@spectra/transformer/node';
@@ -10,6 +16,7 @@ import { type BackendChoice, resolveModelPath } from '../run/model-path.ts';
 
 interface GenerateOptions {
   readonly prompt: string;
+  readonly chat: boolean;
   readonly tokens: number;
   readonly temperature: number;
   readonly topP: number;
@@ -24,10 +31,11 @@ export async function generateCommand(path: string, options: GenerateOptions): P
   await setBackend(options.backend ?? run?.config.backend ?? 'auto');
   const tokenizer =
     run === undefined ? await folderTokenizer(folder) : await openTokenizer(run.config.data.tokenizer);
+  const prompt = options.chat ? await conversation(folder, options.prompt) : options.prompt || '\n';
   const model = await loadModel(folder);
-  if (tokenizer.vocabSize > model.config.vocab_size) {
+  if (tokenizer.vocabSize > model.architecture.vocabulary) {
     throw new SpectraError('TOKENIZER_INVALID', {
-      message: `the tokenizer has ${tokenizer.vocabSize} tokens, the model ${model.config.vocab_size}.`,
+      message: `the tokenizer has ${tokenizer.vocabSize} tokens, the model ${model.architecture.vocabulary}.`,
       where: folder,
     });
   }
@@ -39,17 +47,25 @@ export async function generateCommand(path: string, options: GenerateOptions): P
     });
   }
   const sample = await sampleContinuation(model, tokenizer, {
-    prompt: options.prompt || '\n',
+    prompt,
     tokens: options.tokens,
     temperature: options.temperature,
     topP: options.topP,
     seed: options.seed,
+    // a pretrained model says when it is done; texts of a run go on behind a document's end
+    ...(run !== undefined || tokenizer.eos === undefined ? {} : { stopTokens: [tokenizer.eos] }),
     ...(options.layer === undefined ? {} : { layer: options.layer }),
   });
   if (options.json) console.log(JSON.stringify(sample, null, 2));
   else
     console.log(renderTokens(sample.tokens.map(({ text, experts }) => ({ text, expert: experts[0] ?? -1 }))));
   model.dispose();
+}
+
+/** The prompt as a user's message, up to where the answer begins. */
+async function conversation(folder: string, prompt: string): Promise<string> {
+  const template = await loadChatTemplate(folder);
+  return template.render([{ role: 'user', content: prompt }]);
 }
 
 /** A model folder's own tokenizer.json, or bytes where there is none. */

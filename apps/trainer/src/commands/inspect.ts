@@ -1,59 +1,85 @@
-/** What a model is made of, without running it. */
-
+/** What a model is made of, by its headers alone: nothing is run, of a remote model only kilobytes are fetched. */
+import { existsSync } from 'node:fs';
+import type { ModelStore } from '@spectra/checkpoint';
+import { isHubId, modelFiles, openModelFiles } from '@spectra/checkpoint/node';
 import { formatTable } from '@spectra/monitor/node';
-import { setBackend } from '@spectra/tensor';
-import { loadModel } from '@spectra/transformer/node';
+import { SpectraError } from '@spectra/tensor';
+import { groupTensors, type SurveyedRouter, surveyModel } from '../inspection/survey.ts';
 import { formatBytes, formatCount } from '../run/format.ts';
 import { resolveModelPath } from '../run/model-path.ts';
+import { keepHeapSmall } from '../run/small-heap.ts';
 
-export async function inspectCommand(path: string, options: { readonly json: boolean }): Promise<void> {
-  const { model: folder, run } = await resolveModelPath(path);
-  await setBackend('cpu');
-  const model = await loadModel(folder);
-  const tensors = model.parameters().map(({ name, shape, role, trainable }) => ({
-    name,
-    shape,
-    role,
-    trainable,
-    parameters: shape.reduce((a, b) => a * b, 1),
-  }));
-  const total = tensors.reduce((sum, t) => sum + t.parameters, 0);
-  const active = total - inactive(model.config, tensors);
-  const routers = model.routers.map((router, layer) => ({
-    layer,
-    kind: router.kind,
-    experts: router.experts,
-    slots: router.slots,
-    state: Object.fromEntries(
-      Object.entries(router.state()).map(([name, { shape, data }]) => [name, { shape, data: [...data] }]),
-    ),
-  }));
-  if (options.json) {
+interface InspectOptions {
+  readonly json: boolean;
+  readonly revision?: string;
+}
+
+export async function inspectCommand(path: string, options: InspectOptions): Promise<void> {
+  keepHeapSmall();
+  const remote = !existsSync(path) && (isHubId(path) || /^https?:\/\//.test(path));
+  const { model: folder, run } = remote ? { model: path } : await resolveModelPath(path);
+  const source = await modelFiles(
+    folder,
+    options.revision === undefined ? {} : { revision: options.revision },
+  );
+  const config = parseConfig(await source.text('config.json'), source.name);
+  const store = await openModelFiles(source);
+  try {
+    const { routers, ...survey } = surveyModel(store, config);
+    const withStates = await Promise.all(
+      routers.map(async router => ({ ...router, state: await readState(store, router) })),
+    );
+    if (options.json) {
+      const found = { folder, run: run?.folder.path, config, ...survey, routers: withStates };
+      console.log(JSON.stringify(found, null, 2));
+      return;
+    }
+    const { total, active } = survey.parameters;
+    const files = `${survey.files} ${survey.files === 1 ? 'file' : 'files'}`;
     console.log(
-      JSON.stringify(
-        {
-          folder,
-          run: run?.folder.path,
-          config: model.config,
-          parameters: { total, active },
-          tensors,
-          routers,
-        },
-        null,
-        2,
+      `${folder}: ${formatCount(total)} parameters (${formatBytes(survey.bytes)} in ${files}), ${formatCount(active)} active per token\n`,
+    );
+    console.log(
+      formatTable(
+        ['tensor', 'shape', 'stored as', 'count', 'parameters'],
+        groupTensors(survey.tensors).map(group => [
+          group.pattern,
+          `[${group.shape.join(', ')}]`,
+          group.dtype,
+          String(group.count),
+          formatCount(group.parameters),
+        ]),
       ),
     );
+    printRouters(withStates);
+  } finally {
+    await store.close();
+  }
+}
+
+type RouterState = Record<string, { readonly shape: readonly number[]; readonly data: readonly number[] }>;
+
+/** Prices and the like: a few numbers a router, the only values that are read. */
+async function readState(store: ModelStore, { state }: SurveyedRouter): Promise<RouterState> {
+  const entries = await Promise.all(
+    state.map(async name => {
+      const { shape, data } = await store.read(name);
+      return [name.replace(/^.*\.router\.state\./, ''), { shape, data: [...data] }] as const;
+    }),
+  );
+  return Object.fromEntries(entries);
+}
+
+function printRouters(
+  routers: readonly (Omit<SurveyedRouter, 'state'> & { readonly state: RouterState })[],
+): void {
+  const [first] = routers;
+  if (first === undefined) return;
+  if (routers.every(({ state }) => Object.keys(state).length === 0)) {
+    const layers = `${routers.length} mixture-of-experts ${routers.length === 1 ? 'layer' : 'layers'}`;
+    console.log(`\n${layers}, routed as ${first.kind}: ${first.slots} of ${first.experts} experts a token`);
     return;
   }
-  console.log(
-    `${folder}: ${formatCount(total)} parameters (${formatBytes(total * 4)} in float32), ${formatCount(active)} active per token\n`,
-  );
-  console.log(
-    formatTable(
-      ['tensor', 'shape', 'role', 'parameters'],
-      tensors.map(t => [t.name, `[${t.shape.join(', ')}]`, t.role, formatCount(t.parameters)]),
-    ),
-  );
   for (const { layer, kind, state } of routers) {
     console.log(`\nrouter of mixture-of-experts layer ${layer}: ${kind}`);
     for (const [name, { shape, data }] of Object.entries(state)) {
@@ -63,13 +89,22 @@ export async function inspectCommand(path: string, options: { readonly json: boo
   }
 }
 
-/** Parameters of experts that a token does not visit. */
-function inactive(
-  config: { moe?: { experts: number; k: number } | undefined },
-  tensors: readonly { name: string; parameters: number }[],
-): number {
-  if (config.moe === undefined) return 0;
-  const { experts, k } = config.moe;
-  const routed = tensors.filter(t => /\.experts\./.test(t.name)).reduce((sum, t) => sum + t.parameters, 0);
-  return Math.round(routed * (1 - k / experts));
+function parseConfig(text: string | undefined, where: string): Readonly<Record<string, unknown>> {
+  if (text === undefined) {
+    throw new SpectraError('FILE_MISSING', {
+      message: 'there is no config.json.',
+      where,
+      fix: 'Check the name; an address must be that of the folder.',
+    });
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new SpectraError('FILE_BROKEN', { message: 'config.json is not JSON.', where, cause });
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new SpectraError('CONFIG_INVALID', { message: 'config.json holds no object.', where });
+  }
+  return value as Record<string, unknown>;
 }

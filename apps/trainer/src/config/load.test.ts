@@ -53,10 +53,7 @@ describe('parseConfig', () => {
     ['optim.schedule.warmup_stesp=1', 'unknown key optim.schedule.warmup_stesp (did you mean warmup_steps?)'],
     ['train.steps=many', 'train.steps: Invalid input: expected number, received string'],
     ['train.steps=0', 'train.steps: '],
-    [
-      'model.moe.router.kind=spectre',
-      'model.moe.router.kind: must be one of spectra, softmax-topk, expert-choice',
-    ],
+    ['model.moe.router.kind=spectre', 'model.moe.router.kind: must be one of spectra, softmax-topk, topk'],
     [
       'model.num_attention_heads=3',
       'model.head_dim: hidden_size 128 is no multiple of num_attention_heads 3',

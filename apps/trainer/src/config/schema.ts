@@ -58,6 +58,10 @@ const trainSchema = z.strictObject({
   log_every: positive.default(1).describe('Steps between lines of metrics.jsonl.'),
   checkpoint_every: whole.default(100).describe('Steps between checkpoints; 0: only at the end.'),
   keep_checkpoints: positive.default(2).describe('Newest checkpoints kept.'),
+  milestones: z
+    .array(z.number().gt(0).max(1))
+    .default([])
+    .describe('Shares of the steps after which a checkpoint is saved and kept, whatever its age.'),
 });
 
 const optimSchema = z.strictObject({
@@ -91,6 +95,12 @@ function isRegExp(source: string): boolean {
 
 export const trainerConfigSchema = z
   .strictObject({
+    version: z
+      .literal(1, {
+        error: ({ input }) => `this program reads version 1 of configurations, not ${String(input)}`,
+      })
+      .default(1)
+      .describe('Of the form of this file; without it 1.'),
     name: z
       .string()
       .regex(/^\w[\w.-]*$/, 'letters, digits, dots, dashes and underscores only, no dot or dash first')

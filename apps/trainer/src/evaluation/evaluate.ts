@@ -1,5 +1,11 @@
 /** Held-out loss per domain and routing metrics, under the causal decoding rule and under the training rule. */
-import { fromRouting, RoutingMonitor, type RoutingReport, ruleAgreement } from '@spectra/monitor';
+import {
+  fromRouting,
+  RoutingMonitor,
+  type RoutingObservation,
+  type RoutingReport,
+  ruleAgreement,
+} from '@spectra/monitor';
 import type { Balance, Routing } from '@spectra/routing';
 import type { DecoderModel } from '@spectra/transformer';
 import * as tf from '@tensorflow/tfjs-core';
@@ -39,8 +45,16 @@ export interface Evaluation {
 export interface EvaluateOptions {
   readonly domains: readonly string[];
   readonly trainingBalance: Balance;
-  /** Given the tokens of a batch and the last layer's decisions, for keywords. */
-  readonly onCausalBatch?: (batch: HeldOutBatch, decision: Awaited<ReturnType<typeof fromRouting>>) => void;
+  /** Tokens a layer behind the silhouette, whose time grows with their square; 512 by default. */
+  readonly reservoir?: number;
+  /** Given a batch with every layer's decisions under the causal rule and each token's loss in nats. */
+  readonly onCausalBatch?: (
+    batch: HeldOutBatch,
+    decisions: readonly RoutingObservation[],
+    tokenLosses: Float32Array,
+  ) => void;
+  /** The same under the training rule, where that is another one. */
+  readonly onTrainingBatch?: (batch: HeldOutBatch, decisions: readonly RoutingObservation[]) => void;
 }
 
 /** Evaluates on the given batches; changes no router state. */
@@ -49,16 +63,16 @@ export async function evaluate(
   batches: readonly HeldOutBatch[],
   options: EvaluateOptions,
 ): Promise<Evaluation> {
-  const causal = new RuleTally(model, options.domains, 'potentials');
-  const training = new RuleTally(model, options.domains, options.trainingBalance);
+  const causal = new RuleTally(model, options, 'potentials');
+  const training = new RuleTally(model, options, options.trainingBalance);
   const same = options.trainingBalance === 'potentials';
   const agreements: number[] = [];
   for (const batch of batches) {
-    const decisions = await causal.add(batch);
-    const last = decisions.at(-1);
-    if (last !== undefined) options.onCausalBatch?.(batch, last);
+    const { decisions, tokenLosses } = await causal.add(batch);
+    if (decisions.length > 0) options.onCausalBatch?.(batch, decisions, tokenLosses);
     if (same) continue;
-    const others = await training.add(batch);
+    const { decisions: others } = await training.add(batch);
+    if (others.length > 0) options.onTrainingBatch?.(batch, others);
     decisions.forEach((decision, layer) => {
       const router = model.routers[layer]!;
       const [ours, theirs] = [decision, others[layer]!].map(d => ({
@@ -66,7 +80,7 @@ export async function evaluate(
         weights: d.weights!,
         mask: maskOf(batch.tokens),
       }));
-      agreements.push(ruleAgreement(ours!, theirs!, router.experts, model.config.moe!.k).agreement);
+      agreements.push(ruleAgreement(ours!, theirs!, router.experts, model.architecture.moe!.k).agreement);
     });
   }
   return {
@@ -78,8 +92,6 @@ export async function evaluate(
   };
 }
 
-type Decision = Awaited<ReturnType<typeof fromRouting>>;
-
 class RuleTally {
   private readonly model: DecoderModel;
   private readonly names: readonly string[];
@@ -87,13 +99,14 @@ class RuleTally {
   private readonly sums: { loss: number; tokens: number }[];
   private readonly monitor: RoutingMonitor | undefined;
 
-  constructor(model: DecoderModel, names: readonly string[], balance: Balance) {
+  constructor(model: DecoderModel, options: EvaluateOptions, balance: Balance) {
+    const { domains: names, reservoir = 512 } = options;
     this.model = model;
     this.names = names;
     this.balance = balance;
     this.sums = names.map(() => ({ loss: 0, tokens: 0 }));
     const [router] = model.routers;
-    const k = model.config.moe?.k;
+    const k = model.architecture.moe?.k;
     this.monitor =
       router === undefined
         ? undefined
@@ -101,34 +114,45 @@ class RuleTally {
             experts: router.experts,
             domains: names,
             ...(k === undefined ? {} : { expertsPerToken: k }),
+            reservoir,
           });
   }
 
-  async add({ domain, tokens }: HeldOutBatch): Promise<Decision[]> {
+  async add({
+    domain,
+    tokens,
+  }: HeldOutBatch): Promise<{ decisions: RoutingObservation[]; tokenLosses: Float32Array }> {
     const mask = maskOf(tokens);
-    const { loss, routings } = tf.tidy(() => {
-      const out = lossOf(this.model, tokens, { balance: this.balance, training: false });
-      return { loss: out.tokenLosses.sum(), routings: out.routings.map(keepForMonitor) };
+    const { losses, routings, inputs } = tf.tidy(() => {
+      const out = lossOf(this.model, tokens, { balance: this.balance, training: false, layerOutputs: true });
+      return {
+        losses: out.tokenLosses,
+        routings: out.routings.map(keepForMonitor),
+        inputs: [...out.routerInputs],
+      };
     });
+    const tokenLosses = await losses.data<'float32'>();
     const sum = this.sums[domain]!;
-    sum.loss += (await loss.data())[0]!;
+    sum.loss += tokenLosses.reduce((total, loss) => total + loss, 0);
     sum.tokens += tokens.weights.reduce((a, b) => a + b, 0);
-    const decisions: Decision[] = [];
+    const decisions: RoutingObservation[] = [];
     for (const [layer, routing] of routings.entries()) {
       const decision = await fromRouting(routing as Routing);
       decisions.push(decision);
+      const input = inputs[layer]!;
       this.monitor!.observe({
         layer,
         sequenceLength: tokens.length,
         ...decision,
+        hidden: { data: await input.data<'float32'>(), width: input.shape[1] },
         mask,
         tokenIds: tokens.inputIds,
         documents: tokens.documents,
         domains: new Int32Array(tokens.inputIds.length).fill(domain),
       });
     }
-    tf.dispose([loss, ...routings.map(routing => Object.values(routing))]);
-    return decisions;
+    tf.dispose([losses, ...inputs, ...routings.map(routing => Object.values(routing))]);
+    return { decisions, tokenLosses };
   }
 
   result(): RuleEvaluation {

@@ -8,6 +8,8 @@ export interface SampleOptions {
   readonly temperature: number;
   readonly topP: number;
   readonly seed: number;
+  /** Ends the continuation after one of these; none by default. */
+  readonly stopTokens?: readonly number[];
   /** The mixture-of-experts layer whose experts are shown; by default the last. */
   readonly layer?: number;
 }
@@ -31,8 +33,8 @@ export async function sampleContinuation(
   options: SampleOptions,
 ): Promise<Sample> {
   const ids = tokenizer.encode(options.prompt);
-  const { tokens: maxNewTokens, temperature, topP, seed } = options;
-  const [row] = await generate(model, [ids], { maxNewTokens, temperature, topP, seed });
+  const { tokens: maxNewTokens, temperature, topP, seed, stopTokens = [] } = options;
+  const [row] = await generate(model, [ids], { maxNewTokens, temperature, topP, seed, stopTokens });
   const layer = options.layer ?? model.routers.length - 1;
   const all = [...ids, ...row!.tokens];
   const routes = [...row!.promptRoutes, ...row!.routes];

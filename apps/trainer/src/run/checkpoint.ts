@@ -12,7 +12,7 @@ import {
 } from '@spectra/checkpoint/node';
 import type { StreamCursor } from '@spectra/data';
 import { SpectraError } from '@spectra/tensor';
-import { loadModelTensors, modelTensorSpecs, toHfConfig } from '@spectra/transformer/node';
+import { loadModelTensors, modelTensorSpecs } from '@spectra/transformer/node';
 import * as tf from '@tensorflow/tfjs-core';
 import { formatConfig, parseConfig } from '../config/load.ts';
 import type { TrainerConfig } from '../config/schema.ts';
@@ -62,12 +62,19 @@ export async function saveCheckpoint(
     } finally {
       tf.dispose(moments.map(([, tensor]) => tensor));
     }
-    await writer.json('config.json', toHfConfig(trainer.model.config));
+    await writer.json('config.json', trainer.model.description.config);
     await writer.json('state.json', state);
     await writer.bytes('config.yaml', formatConfig(trainer.config));
   });
-  await pruneCheckpoints(folder.checkpoints, trainer.config.train.keep_checkpoints);
+  const { train } = trainer.config;
+  const kept = milestoneSteps(train);
+  await pruneCheckpoints(folder.checkpoints, train.keep_checkpoints, { protect: step => kept.has(step) });
   return path;
+}
+
+/** The steps whose checkpoints are saved and kept: at least one step each. */
+export function milestoneSteps({ steps, milestones }: TrainerConfig['train']): ReadonlySet<number> {
+  return new Set(milestones.map(share => Math.max(1, Math.round(share * steps))));
 }
 
 /** Puts a fresh trainer of the same configuration where the checkpoint was. Its stream must be opened at the cursor. */
@@ -118,8 +125,11 @@ export async function checkSameConfig(
     [],
     checkpoint.folder,
   );
+  // an older program did not know every key: read today, its configuration has the same defaults
+  const found = differences(decisive(saved), decisive(config));
+  if (found.length === 0) return;
   throw new SpectraError('CHECKPOINT_MISMATCH', {
-    message: `the checkpoint was made with another configuration: ${differences(decisive(saved), decisive(config)).join('; ')}.`,
+    message: `the checkpoint was made with another configuration: ${found.join('; ')}.`,
     where: checkpoint.folder,
     fix: 'Resume with the config.yaml of the run; only logging, evaluation, checkpoints, workers, time limit, backend and samples may change.',
   });

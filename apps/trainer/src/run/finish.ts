@@ -50,7 +50,7 @@ export async function finishRun(
     unigramEntropy: await data.unigramEntropy(),
     trainSeconds: outcome.trainSeconds,
     secondsTotal: outcome.secondsTotal,
-    backend: `${outcome.backend.name}: ${outcome.backend.device}`,
+    backend: `${outcome.backend.name}: ${outcome.backend.device}; kernels ${outcome.backend.kernels}`,
     bounds: config.bounds,
   });
   const finished = { summary, keywords, samples, outcome };
@@ -135,7 +135,7 @@ async function keywordsOf({ trainer, data }: RunOutcome): Promise<string[][]> {
   await evaluate(trainer.model, data.heldOut, {
     domains: data.domains,
     trainingBalance: 'potentials',
-    onCausalBatch: (batch, decision) => words.add(batch, decision),
+    onCausalBatch: (batch, decisions) => words.add(batch, decisions.at(-1)!),
   });
   return words.list();
 }

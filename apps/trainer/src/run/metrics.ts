@@ -8,6 +8,9 @@ export interface StepMetrics {
   readonly router_loss: number;
   readonly learning_rate: number;
   readonly grad_norm: number;
+  readonly grad_norm_router: number;
+  readonly grad_norm_expert: number;
+  readonly grad_norm_other: number;
   readonly epoch: number;
   /** Largest over the layers, under the rule that trains. */
   readonly load_cv?: number;
@@ -28,6 +31,9 @@ export function stepMetrics(result: StepResult, epoch: number): StepMetrics {
     router_loss: result.routerLoss,
     learning_rate: result.learningRate,
     grad_norm: result.gradNorm,
+    grad_norm_router: result.gradNormByRole.router,
+    grad_norm_expert: result.gradNormByRole.expert,
+    grad_norm_other: result.gradNormByRole.other,
     epoch,
     ...(layers.length === 0 ? {} : { load_cv: Math.max(...layers.map(layer => layer.cv)) }),
     ...(entropies.length === 0

@@ -6,10 +6,11 @@ import { type BackendReport, setBackend } from '@spectra/tensor';
 import { formatConfig } from '../config/load.ts';
 import type { TrainerConfig } from '../config/schema.ts';
 import { openTrainingData, type TrainingData } from '../data/training-data.ts';
-import { type Evaluation, evaluate } from '../evaluation/evaluate.ts';
+import { type EvaluateOptions, type Evaluation, evaluate } from '../evaluation/evaluate.ts';
 import { diverged, orDiverged, type StepResult, Trainer } from '../training/trainer.ts';
 import {
   checkSameConfig,
+  milestoneSteps,
   readTrainingState,
   restoreCheckpoint,
   saveCheckpoint,
@@ -26,6 +27,8 @@ export interface RunOptions {
   readonly resume: boolean;
   readonly interrupt: Interrupt;
   readonly progress?: Progress;
+  /** Beyond loss and routes, what the last evaluation is to look at. */
+  readonly observe?: Pick<EvaluateOptions, 'onCausalBatch' | 'onTrainingBatch'>;
 }
 
 /** A run that came to its last step or to its time limit: everything the summary and the report are made of. */
@@ -70,7 +73,7 @@ export async function runTraining(
     const loop = new Loop({ config, trainer, data, folder, sink, progress }, found?.state.train_seconds ?? 0);
     const stopped = await loop.run(interrupt);
     if (stopped !== undefined && stopped !== 'max_seconds') return { trainer, signal: stopped };
-    const evaluation = await loop.finalEvaluation();
+    const evaluation = await loop.finalEvaluation(options.observe);
     const secondsTotal = (performance.now() - began) / 1000;
     return {
       trainer,
@@ -139,6 +142,7 @@ class Loop {
       trainer,
       config: { train },
     } = this.parts;
+    const milestones = milestoneSteps(train);
     while (trainer.step < train.steps) {
       const started = performance.now();
       const result = await trainer.trainStep();
@@ -151,8 +155,8 @@ class Loop {
       if (train.eval_every > 0 && step % train.eval_every === 0) await this.evaluate();
       const late = train.max_seconds !== undefined && this.trainSeconds >= train.max_seconds;
       const stopped = interrupt.requested ?? (late ? ('max_seconds' as const) : undefined);
-      if (stopped !== undefined || (train.checkpoint_every > 0 && step % train.checkpoint_every === 0))
-        await this.save();
+      const due = train.checkpoint_every > 0 && step % train.checkpoint_every === 0;
+      if (stopped !== undefined || due || milestones.has(step)) await this.save();
       if (stopped !== undefined) return stopped;
     }
     await this.save();
@@ -160,21 +164,22 @@ class Loop {
   }
 
   /** Of the state as it is; a row that a run before this one wrote is not written twice. */
-  async finalEvaluation(): Promise<Evaluation> {
+  async finalEvaluation(observe?: RunOptions['observe']): Promise<Evaluation> {
     const { trainer, folder } = this.parts;
-    if (this.evaluated?.step === trainer.step) return this.evaluated.evaluation;
+    if (observe === undefined && this.evaluated?.step === trainer.step) return this.evaluated.evaluation;
     const logged = readJsonl(folder.metrics).some(
       row => row.step === trainer.step && row.eval_loss !== undefined,
     );
-    return this.evaluate(!logged);
+    return this.evaluate(!logged, observe);
   }
 
-  private async evaluate(log = true): Promise<Evaluation> {
+  private async evaluate(log = true, observe: RunOptions['observe'] = {}): Promise<Evaluation> {
     const { trainer, data, config, sink, progress } = this.parts;
     const { step } = trainer;
     const evaluation = await evaluate(trainer.model, data.heldOut, {
       domains: data.domains,
       trainingBalance: config.train.balance,
+      ...observe,
     }).catch((error: unknown) => {
       throw orDiverged(error, step);
     });

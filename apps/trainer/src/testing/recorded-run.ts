@@ -24,7 +24,8 @@ export async function recordedRun(
   overrides: readonly string[] = [],
 ): Promise<RecordedRun> {
   const file = join(root, 'docs/results', `${record}.json`);
-  const load = (more: readonly string[]) => loadConfig(join(root, 'configs', config), [...overrides, ...more]);
+  const load = (more: readonly string[]) =>
+    loadConfig(join(root, 'configs', config), [...overrides, ...more]);
   const hash = configHash(load([]));
   if (existsSync(file)) {
     const result = JSON.parse(readFileSync(file, 'utf8')) as RecordedRun;

@@ -1,7 +1,7 @@
 /** One micro-batch: forward, backward, and everything the optimizer step needs to know of it. */
 import type { Balance, HostStatistics } from '@spectra/routing';
 import { readTensors, valueAndGrads } from '@spectra/tensor';
-import { type DecoderModel, type LossOutput, languageModelLoss } from '@spectra/transformer';
+import { type DecoderModel, type LossInput, type LossOutput, languageModelLoss } from '@spectra/transformer';
 import type { Scalar, Tensor } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 
@@ -91,7 +91,7 @@ export async function runMicroBatch(
 export function lossOf(
   model: DecoderModel,
   tokens: TokenArrays,
-  options: { readonly balance: Balance; readonly training: boolean; readonly step?: number },
+  options: Pick<LossInput, 'training' | 'step' | 'layerOutputs'> & { readonly balance: Balance },
 ): LossOutput {
   const shape: [number, number] = [tokens.batch, tokens.length];
   const padded = tokens.documents.some(d => d < 0);

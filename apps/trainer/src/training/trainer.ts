@@ -8,7 +8,14 @@
 
 import type { TrainStream } from '@spectra/data';
 import type { RouterState } from '@spectra/routing';
-import { AdamW, clipByGlobalNorm, GradientAccumulator, learningRate, SpectraError } from '@spectra/tensor';
+import {
+  AdamW,
+  clipByGlobalNorm,
+  GradientAccumulator,
+  learningRate,
+  type ParameterRole,
+  SpectraError,
+} from '@spectra/tensor';
 import type { DecoderModel } from '@spectra/transformer';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
@@ -29,6 +36,8 @@ export interface StepResult {
   readonly learningRate: number;
   /** Global gradient norm before clipping. */
   readonly gradNorm: number;
+  /** The same by the parameters' role, before clipping. */
+  readonly gradNormByRole: Readonly<Record<ParameterRole, number>>;
   /** Tokens of this step, padding left out. */
   readonly tokens: number;
   readonly microBatches: readonly MicroBatchResult[];
@@ -106,7 +115,7 @@ export class Trainer {
     }));
     const { results, grads } = await this.gradients(jobs);
     const loss = results.reduce((sum, result) => sum + result.taskLoss, 0);
-    const { norm, scale } = await clipByGlobalNorm(grads, optim.clip);
+    const { norm, norms, scale } = await clipByGlobalNorm(grads, optim.clip);
     if (!Number.isFinite(loss) || !Number.isFinite(norm)) {
       tf.dispose([...grads.values()]);
       throw diverged(this.step + 1, `the loss is ${loss} and the gradient norm ${norm}.`);
@@ -133,6 +142,7 @@ export class Trainer {
       routerLoss: results.reduce((sum, result) => sum + result.routerLoss, 0),
       learningRate: lr,
       gradNorm: norm,
+      gradNormByRole: this.normsByRole(norms),
       tokens,
       microBatches: results,
     };
@@ -142,6 +152,13 @@ export class Trainer {
     await this.pool?.stop();
     this.optimizer.dispose();
     this.model.dispose();
+  }
+
+  private normsByRole(norms: ReadonlyMap<string, number>): Record<ParameterRole, number> {
+    const squares = { router: 0, expert: 0, other: 0 };
+    for (const { name, role } of this.model.parameters()) squares[role] += (norms.get(name) ?? 0) ** 2;
+    const { router, expert, other } = squares;
+    return { router: Math.sqrt(router), expert: Math.sqrt(expert), other: Math.sqrt(other) };
   }
 
   /** Sums of the micro-batches' gradients by parameter name, added in the order of the micro-batches. */
