@@ -6,17 +6,17 @@ import { gateWeights } from './gate-weights.ts';
 import { selectTopK } from './select-top-k.ts';
 
 /**
- * `scores` [N,E] in `groups` equal consecutive groups of experts; a group counts as much as its two best scores
- * together, and all but the `kept` best groups of a token are closed: −∞, not 0, since scores with a bias may be
+ * `scores` [N,E] in `groups` equal consecutive groups of experts; a group counts as much as its `counted` best
+ * scores together (two in the paper), and all but the `kept` best groups of a token are closed: −∞, not 0, since scores with a bias may be
  * negative. Ties go to the first group. A constant; the caller owns the result.
  */
-export function limitGroups(scores: Tensor2D, groups: number, kept: number): Tensor2D {
+export function limitGroups(scores: Tensor2D, groups: number, kept: number, counted = 2): Tensor2D {
   const [tokens, experts] = scores.shape;
   const width = experts / groups;
   return noGrad(() =>
     tf.tidy(() => {
       const rows = tf.reshape(scores, [tokens * groups, width]) as Tensor2D;
-      const best = gateWeights(rows, selectTopK(rows, Math.min(2, width)), { normalise: false });
+      const best = gateWeights(rows, selectTopK(rows, Math.min(counted, width)), { normalise: false });
       const open = chosenMask(selectTopK(tf.reshape(tf.sum(best, 1), [tokens, groups]), kept), groups);
       const everywhere = tf.tile(tf.expandDims(open, 2), [1, 1, width]);
       return closeExperts(scores, tf.reshape(everywhere, [tokens, experts]));

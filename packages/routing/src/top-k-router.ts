@@ -40,6 +40,8 @@ export interface TopKRouterOptions extends LinearGateOptions {
   /** Equal consecutive groups of experts, of which a token sees its `keptGroups` best; both 1 by default. */
   readonly groups?: number;
   readonly keptGroups?: number;
+  /** How many of its best scores a group counts by; 2 by default, more where experts have copies. */
+  readonly groupTop?: number;
   /** Divide the k gates by their sum (raw scores: their softmax, which they need); true by default. */
   readonly normalise?: boolean;
   /** Factor on the gates; 1 by default. */
@@ -97,6 +99,7 @@ export class TopKRouter implements Router {
       correctionRate: options.correctionRate ?? 0.001,
       groups: options.groups ?? 1,
       keptGroups: options.keptGroups ?? 1,
+      groupTop: options.groupTop ?? 2,
       normalise: options.normalise ?? true,
       scale: options.scale ?? 1,
       balanceLoss: options.balanceLoss ?? 0,
@@ -211,9 +214,9 @@ export class TopKRouter implements Router {
 
   /** [N,k] the experts of each token by falling score; runs without a gradient. */
   protected choose(scores: Tensor2D, input: GateInput, _context: RouteContext): Tensor2D {
-    const { groups, keptGroups, correction } = this.options;
+    const { groups, keptGroups, groupTop, correction } = this.options;
     const biased = correction ? tf.add<Tensor2D>(scores, tf.tensor1d(this.correction)) : scores;
-    const open = keptGroups === groups ? biased : limitGroups(biased, groups, keptGroups);
+    const open = keptGroups === groups ? biased : limitGroups(biased, groups, keptGroups, groupTop);
     const chosen = this.best(open, input);
     return correction ? this.ranked(chosen, scores, input) : chosen;
   }

@@ -34,6 +34,9 @@ const topKRouterSchema = z.strictObject({
   correction_rate: weight.default(0.001).describe('What a step moves the correction by.'),
   groups: positiveInteger.default(1).describe('Equal consecutive groups of experts.'),
   kept_groups: positiveInteger.default(1).describe('Groups that a token may choose from: its best.'),
+  group_top: positiveInteger
+    .default(2)
+    .describe('How many of its best scores a group counts by; more where experts have copies.'),
   normalise: z.boolean().default(true).describe('Whether the k gates are made to sum to 1.'),
   scale: z.number().positive().default(1).describe('Factor on the gates.'),
   balance_loss: balanceLoss.default(0),

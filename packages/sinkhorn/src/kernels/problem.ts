@@ -65,12 +65,32 @@ export function logSumExp(x: Tensor, axis: number): Tensor {
 
 /** Column log-sums over the tokens that are not padding: [1,m,w] logsumexp_t(x + f). */
 export function columnLogSum({ x, live }: Problem, f: Tensor): Tensor {
-  return logSumExp(tf.add(tf.add(x, f), tf.mul(tf.sub(live, 1), -CLOSED)), 0);
+  const logits = tf.add(tf.add(x, f), tf.mul(tf.sub(live, 1), -CLOSED));
+  return inWholeVectors(logits, padded => logSumExp(padded, 0));
 }
 
 /** log b; a closed expert's is finite and never used. */
 export function logMass({ b }: Problem): Tensor {
-  return tf.log(tf.maximum(b, 1e-30));
+  return inWholeVectors(tf.maximum(b, 1e-30), padded => tf.log(padded));
+}
+
+/** Floats of the widest vectors that TensorFlow's kernels on a CPU work in. */
+const VECTOR = 8;
+
+/**
+ * `f` of [N,m,w], column by column. TensorFlow rounds what is left over after whole vectors another way, so equal experts
+ * would get unequal potentials: there the experts are padded to whole vectors.
+ */
+function inWholeVectors(x: Tensor, f: (x: Tensor) => Tensor): Tensor {
+  const [, m, w] = x.shape as [number, number, number];
+  const rest = (VECTOR - (w % VECTOR)) % VECTOR;
+  if (rest === 0 || tf.getBackend() !== 'tensorflow') return f(x);
+  const padding: [number, number][] = [
+    [0, 0],
+    [0, 0],
+    [0, rest],
+  ];
+  return tf.slice(f(tf.pad(x, padding, 1)), [0, 0, 0], [-1, m, w]);
 }
 
 /** Whether the current backend can be read synchronously: everything but WebGPU. */

@@ -174,6 +174,10 @@ export function backward(
     if (mask != 0 && load<f32>(at(mask, t)) > 0) continue;
     memory.fill(at(gradient, t * stride), 0, <usize>w * 4);
   }
+  if (n == 1 && steps > 0) {
+    memory.fill(rowAt(gradient, given, 0, n), 0, <usize>w * 4); // one token's plan is the column mass whatever its costs
+    return true;
+  }
   if (logs) {
     gradientFromCosts(cost, plan, history, cotangent, gradient, v, stride, steps, scale);
     return true;

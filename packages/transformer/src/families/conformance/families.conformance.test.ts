@@ -20,11 +20,14 @@ const GATES = 1e-5;
 /** All that are recorded; a software GPU takes a second for each. */
 const NEW_TOKENS = backendUnderTest() === 'webgpu' ? 3 : 12;
 
-const models = goldenModels();
+const all = goldenModels();
+/** A software GPU takes half a minute for each: there, those that between them run every block and router. */
+const ON_WEBGPU = new Set(['llama', 'gemma3_text', 'phi3', 'gpt2', 'qwen2_moe', 'deepseek_v3', 'gpt_oss']);
+const models = backendUnderTest() === 'webgpu' ? all.filter(({ name }) => ON_WEBGPU.has(name)) : all;
 
 it('finds every kind of checkpoint', () => {
   const types = new Set(
-    models.map(({ folder }) => describeModel(readJson(join(folder, 'config.json'))).family.modelType),
+    all.map(({ folder }) => describeModel(readJson(join(folder, 'config.json'))).family.modelType),
   );
   expect(types.size).toBeGreaterThanOrEqual(16);
 });
