@@ -5,6 +5,7 @@ import { type ArrayFile, type Arrays, largestDifference, readArrays, writeArrays
 import { type BenchCase, type PeerName, paramsOf } from './cases.ts';
 import { inputsOf } from './inputs.ts';
 import { isSlowToAgree, oursCommand, peerCommand, type SidePool } from './peers.ts';
+import type { Params } from './protocol.ts';
 import type { Side } from './side.ts';
 
 /** Sides must agree to this, relative to the largest magnitude of each array, before any is timed. */
@@ -51,7 +52,6 @@ export async function makeReady(
   };
   try {
     for (const backend of backends) {
-      if (bench.peers.some(peer => isSlowToAgree(peer, bench.kind))) await preparation.agreeInSmall(backend);
       ours.set(backend, await preparation.ours(backend));
     }
     for (const [backend, peer] of backends.flatMap(b => bench.peers.map(p => [b, p] as const))) {
@@ -75,93 +75,96 @@ export async function makeReady(
 class Preparation {
   private readonly bench: BenchCase;
   private readonly settings: ReadySettings;
-  private readonly inputs: ArrayFile;
-  /** What the first side computed. */
-  private expected: Arrays | undefined;
+  private readonly full: Sized;
+  /** For peers whose run takes minutes at full size. */
+  private readonly small: Sized | undefined;
 
   constructor(bench: BenchCase, settings: ReadySettings) {
     this.bench = bench;
     this.settings = settings;
-    const params = paramsOf(bench, settings.quick);
-    this.inputs = writeArrays(join(settings.folder, 'inputs.bin'), inputsOf(bench.kind, params));
+    this.full = this.sized('full', settings.quick);
+    if (bench.peers.some(peer => isSlowToAgree(peer, bench.kind))) this.small = this.sized('small', true);
   }
 
   end(): void {
-    rmSync(this.inputs.path);
+    for (const sized of [this.full, this.small]) if (sized !== undefined) rmSync(sized.inputs.path);
   }
 
   async ours(backend: string): Promise<Contestant> {
     const side = this.settings.pool.get(oursCommand(backend), 'ours');
-    const found = await this.prepare(side, this.inputs, this.settings.quick, {});
-    if (typeof found === 'string') throw new Error(found);
-    this.expected ??= found.outputs;
-    this.check(found.outputs, this.expected);
-    return { side, version: found.version, times: [] };
+    if (this.small !== undefined) await this.agree(side, this.small, {});
+    const version = await this.agree(side, this.full, {}, false);
+    return { side, version, times: [] };
   }
 
-  /** A peer that fails is absent, one that computes something else is an error. */
+  /** A peer that fails is absent with the reason, one that computes something else is an error. */
   async peer(peer: PeerName, backend: string): Promise<Contestant | string> {
     const command = peerCommand(peer, this.bench.kind, backend);
     if (typeof command === 'string') return command;
     const side = this.settings.pool.get(command, peer);
-    const checked = !isSlowToAgree(peer, this.bench.kind);
-    const workers = peer === 'one-worker' ? { workers: 1 } : {};
-    let found: Prepared | string;
+    const overrides: Params = peer === 'one-worker' ? { workers: 1 } : {};
     try {
-      found = await this.prepare(side, this.inputs, this.settings.quick, { checked, workers });
+      if (!isSlowToAgree(peer, this.bench.kind)) {
+        return { side, version: await this.agree(side, this.full, overrides, false), times: [] };
+      }
+      await this.agree(side, this.small!, overrides);
+      const { version } = await this.prepare(side, this.full, overrides, false);
+      return { side, version, times: [] };
     } catch (error) {
+      if (error instanceof Disagreement) throw error;
       return errorLine((error as Error).message);
     }
-    if (typeof found === 'string') return found;
-    if (checked) this.check(found.outputs, this.expected!);
-    return { side, version: found.version, times: [] };
   }
 
-  /** The agreement of ours and of peers whose run takes minutes, at the sizes of `--quick`. */
-  async agreeInSmall(backend: string): Promise<void> {
-    const { bench, settings } = this;
-    const inputs = writeArrays(
-      join(settings.folder, 'small.bin'),
-      inputsOf(bench.kind, paramsOf(bench, true)),
-    );
-    const slow = bench.peers.filter(peer => isSlowToAgree(peer, bench.kind));
-    const commands = slow.map(peer => [peer, peerCommand(peer, bench.kind, backend)] as const);
-    let expected: Arrays | undefined;
-    for (const [role, command] of [['ours', oursCommand(backend)] as const, ...commands]) {
-      if (typeof command === 'string') continue;
-      const side = settings.pool.get(command, role);
-      const found = await this.prepare(side, inputs, true, {});
-      if (typeof found === 'string') throw new Error(found);
-      expected ??= found.outputs;
-      this.check(found.outputs, expected);
-      await side.ask({ op: 'release' });
+  private sized(name: string, quick: boolean): Sized {
+    const params = paramsOf(this.bench, quick);
+    const inputs = writeArrays(join(this.settings.folder, `${name}.bin`), inputsOf(this.bench.kind, params));
+    return { params, inputs, expected: undefined };
+  }
+
+  /** Prepares a side and holds what it computes against what the first one did; returns its version. */
+  private async agree(side: Side, sized: Sized, overrides: Params, release = true): Promise<string | null> {
+    const { outputs, version } = await this.prepare(side, sized, overrides, true);
+    sized.expected ??= outputs;
+    const { at, by } = largestDifference(outputs, sized.expected);
+    if (by > TOLERANCE) {
+      throw new Disagreement(`${this.bench.name}: two sides differ by ${by.toExponential(1)} in "${at}".`);
     }
-    rmSync(inputs.path);
+    if (release) await side.ask({ op: 'release' });
+    return version;
   }
 
   private async prepare(
     side: Side,
-    inputs: ArrayFile,
-    quick: boolean,
-    { checked = true, workers = {} }: { readonly checked?: boolean; readonly workers?: { workers?: number } },
-  ): Promise<Prepared | string> {
-    const { kind } = this.bench;
+    { params, inputs }: Sized,
+    overrides: Params,
+    run: boolean,
+  ): Promise<Prepared> {
     const path = join(this.settings.folder, 'outputs.bin');
-    const params = { ...paramsOf(this.bench, quick), ...workers };
-    const reply = await side.ask({ op: 'prepare', kind, params, inputs, outputs: checked ? path : null });
-    if ('unsupported' in reply) return reply.unsupported;
+    const reply = await side.ask({
+      op: 'prepare',
+      kind: this.bench.kind,
+      params: { ...params, ...overrides },
+      inputs,
+      outputs: run ? path : null,
+    });
+    if ('unsupported' in reply) throw new Error(reply.unsupported);
     if (!('outputs' in reply)) throw new Error(`a preparation was answered by ${JSON.stringify(reply)}.`);
-    const outputs = checked ? readArrays({ path, entries: reply.outputs }) : {};
+    const outputs = run ? readArrays({ path, entries: reply.outputs }) : {};
     rmSync(path, { force: true });
     return { outputs, version: reply.version };
   }
-
-  private check(found: Arrays, expected: Arrays): void {
-    const { at, by } = largestDifference(found, expected);
-    if (!(by > TOLERANCE)) return;
-    throw new Error(`${this.bench.name}: two sides differ by ${by.toExponential(1)} in "${at}".`);
-  }
 }
+
+/** The case at one set of sizes. */
+interface Sized {
+  readonly params: Params;
+  readonly inputs: ArrayFile;
+  /** What the first side computed. */
+  expected: Arrays | undefined;
+}
+
+class Disagreement extends Error {}
 
 interface Prepared {
   readonly outputs: Arrays;

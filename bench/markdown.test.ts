@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { memoryTable, missedList, scalingTable, shortTable, timeTable } from './markdown.ts';
+import { memoryTable, missedList, provenance, scalingTable, shortTable, timeTable } from './markdown.ts';
 import type { Row, TimeRow } from './rows.ts';
 import { applyTargets } from './targets.ts';
 
@@ -9,6 +9,7 @@ const time = (overrides: Partial<TimeRow>): TimeRow => ({
   backend: 'wasm',
   quick: false,
   machine: 'a machine',
+  load: 1,
   ours_ms: 2,
   spread: 1.1,
   runs: 9,
@@ -45,7 +46,7 @@ it('an absent peer is a dash', () => {
 });
 
 it('memory and scaling have their tables', () => {
-  const common = { case: 'a case', backend: 'wasm', quick: false, machine: 'a machine' };
+  const common = { case: 'a case', backend: 'wasm', quick: false, machine: 'a machine', load: 3 };
   const memory: Row = {
     ...common,
     measure: 'memory',
@@ -64,6 +65,12 @@ it('memory and scaling have their tables', () => {
   };
   expect(memoryTable([memory, scaling])).toContain('| 0.50');
   expect(scalingTable([memory, scaling])).toContain('| 2.00');
+});
+
+it('where the rows come from is told with the load of the machine', () => {
+  expect(provenance([time({}), time({ load: 3.14 }), time({ quick: true, machine: 'another' })])).toBe(
+    'a machine; PyTorch 2; load average 1.0 to 3.1 while measuring (1 is the benchmark itself).',
+  );
 });
 
 it('the smollm2 layer is asked for no more than 1.1 × the products of the same run', () => {

@@ -61,7 +61,7 @@ export function shortTable(rows: readonly Row[]): string {
   const { torch, tfjs } = PEER_LABELS;
   const cases = byCase(timesOf(rows, 'wasm')).filter(group => against(group, torch)?.target != null);
   return table(
-    ['forward and backward, one core, float32', 'ours', 'against PyTorch eager', 'against stock tfjs wasm'],
+    ['one core, float32', 'ours', 'against PyTorch eager', 'against stock tfjs wasm'],
     cases.map(group => [
       group[0]!.case,
       milliseconds(group[0]!.ours_ms),
@@ -142,9 +142,12 @@ export function scalingTable(rows: readonly Row[]): string {
 
 /** Where and with what the rows were taken. */
 export function provenance(rows: readonly Row[]): string {
-  const versions = rows.flatMap(row =>
+  const full = rows.filter(({ quick }) => !quick);
+  const versions = full.flatMap(row =>
     row.measure === 'time' && row.peer_version !== null ? [`PyTorch ${row.peer_version}`] : [],
   );
-  const machines = rows.filter(({ quick }) => !quick).map(({ machine }) => machine);
-  return [...new Set([...machines, ...versions])].join('; ');
+  const loads = full.map(({ load }) => load);
+  const [least, most] = [Math.min(...loads), Math.max(...loads)].map(load => load.toFixed(1));
+  const told = [...new Set([...full.map(({ machine }) => machine), ...versions])].join('; ');
+  return `${told}; load average ${least} to ${most} while measuring (1 is the benchmark itself).`;
 }

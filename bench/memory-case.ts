@@ -4,6 +4,7 @@
  * its own. It includes weights, optimizer moments, inputs, activations and gradients.
  */
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { writeArrays } from './arrays.ts';
 import { type BenchCase, paramsOf } from './cases.ts';
@@ -31,6 +32,7 @@ export async function memoryCase(
     backend,
     quick: settings.quick,
     machine: settings.machine,
+    load: loadavg()[0]!,
     ours_mib: await peakMiB(bench, oursCommand(backend), settings),
     peer: PEER_LABELS.torch,
     peer_mib: peer,

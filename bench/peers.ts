@@ -73,7 +73,7 @@ function python(mode: string, backend: string): SideCommand | string {
   if (!existsSync(interpreter)) return `SPECTRA_PYTHON=${interpreter} does not exist`;
   return {
     program: interpreter,
-    args: ['-B', join(here, 'peers', 'peer.py'), mode, backend === 'webgpu' ? 'cuda' : 'cpu'],
+    args: ['-B', join(here, 'peers', 'peer.py'), mode, backend === 'webgpu' ? 'gpu' : 'cpu'],
     env: {
       TORCHINDUCTOR_CACHE_DIR: join(tmpdir(), 'spectra-bench-inductor'),
       TORCHINDUCTOR_COMPILE_THREADS: '1',

@@ -53,5 +53,5 @@ process.exit(check && stale > 0 ? 1 : 0);
 function block(name: string): string {
   const make = BLOCKS[name];
   if (make === undefined) throw new Error(`there is no table named ${name}.`);
-  return make(rows);
+  return rows.length === 0 ? 'No figures yet.' : make(rows);
 }

@@ -10,6 +10,8 @@ interface RowOf<Measure extends string> {
   readonly quick: boolean;
   /** Processor, cores and Node of the run. */
   readonly machine: string;
+  /** Load average of the last minute when the row was taken; about 1 on a machine that does nothing else. */
+  readonly load: number;
 }
 
 export interface TimeRow extends RowOf<'time'> {

@@ -1,5 +1,6 @@
 /** How our time grows with one size: the exponent of a power law through its medians. */
 import { rmSync } from 'node:fs';
+import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { writeArrays } from './arrays.ts';
 import { CASES } from './cases.ts';
@@ -71,6 +72,7 @@ export async function scalingCase(
     backend,
     quick: settings.quick,
     machine: settings.machine,
+    load: loadavg()[0]!,
     variable,
     values: used,
     ours_ms: times,

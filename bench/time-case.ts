@@ -1,4 +1,5 @@
 /** One case in time: all sides take turns. */
+import { loadavg } from 'node:os';
 import type { BenchCase, PeerName } from './cases.ts';
 import { type Contestant, makeReady, type ReadySettings } from './contestants.ts';
 import { PEER_LABELS } from './peers.ts';
@@ -77,6 +78,7 @@ function rowOf(
     backend,
     quick,
     machine,
+    load: loadavg()[0]!,
     ours_ms: oursMs!,
     spread: times.length === 0 ? null : spread(times),
     runs: times.length,

@@ -1,4 +1,4 @@
-"""The PyTorch side of the benchmarks: `peer.py eager|compile cpu|cuda`.
+"""The PyTorch side of the benchmarks: `peer.py eager|compile cpu|gpu`; without CUDA `gpu` is the CPU, too.
 
 Requests are JSON lines on standard input and replies JSON lines on descriptor 3 (see bench/protocol.ts), so that what a
 library prints disturbs nothing. One thread.
@@ -59,7 +59,7 @@ class Peer:
             if self.compiled:
                 for _ in range(2):  # the second call still specialises some graphs
                     self.work.run()
-            return {"outputs": outputs, "version": torch.__version__}
+            return {"outputs": outputs, "version": f"{torch.__version__} on {self.device}"}
         if op == "run":
             self.settle()
             start = time.perf_counter()
@@ -80,7 +80,8 @@ class Peer:
 
 
 def main():
-    mode, device = sys.argv[1:3]
+    mode, wanted = sys.argv[1:3]
+    device = "cuda" if wanted == "gpu" and torch.cuda.is_available() else "cpu"
     torch.set_num_threads(1)
     torch.set_num_interop_threads(1)
     torch.backends.cuda.matmul.allow_tf32 = False

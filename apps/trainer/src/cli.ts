@@ -36,6 +36,8 @@ const byteSize = (text: string): number => {
   if (!(bytes >= 1)) throw new InvalidArgumentError('It must be a size such as 500MB or 5GB.');
   return bytes;
 };
+const share = number('0 or more', value => value >= 0 && value < Number.POSITIVE_INFINITY);
+const layerList = (text: string): number[] => text.split(',').map(whole);
 const positive = number('a whole number above 0', value => Number.isSafeInteger(value) && value > 0);
 
 program
@@ -121,6 +123,69 @@ program
   .action(async (model: string, target: string, options) =>
     (await import('./commands/convert.ts')).convertCommand(model, target, options),
   );
+
+const upcycle = program
+  .command('upcycle')
+  .description('make a mixture of experts of a dense model, or a larger one of a mixture');
+for (const [name, what] of [
+  ['plan', 'print each tensor of the result with its source, and the totals; write nothing'],
+  ['apply', 'write the result; the same command again continues one that was killed'],
+] as const) {
+  const command = upcycle
+    .command(name)
+    .description(what)
+    .requiredOption('--from <folder>', 'the model')
+    .addOption(new Option('--to <folder>', 'the folder to write').makeOptionMandatory(name === 'apply'))
+    .addOption(
+      new Option('--mode <mode>', 'how experts are made')
+        .choices(['copy', 'granular', 'drop', 'expand'])
+        .default('copy'),
+    )
+    .option('--experts <n>', 'experts per layer, for copy and drop; 8 by default', positive)
+    .option('--parts <n>', 'parts of the width, for granular; 2 by default', positive)
+    .option('--replicas <n>', 'replicas of each part, for granular; 4 by default', positive)
+    .option('--active <n>', 'experts per token; for granular replicas of each part', positive)
+    .option('--router <name>', "one of ours, or 'family': that of the published family", 'spectra')
+    .option('--router-options <json>', "the router's options, as in a configuration")
+    .addOption(
+      new Option('--shared <start>', 'an expert that every token passes').choices(['none', 'half', 'zero']),
+    )
+    .option('--layers <list>', 'layers that change, e.g. 0,2,4; by default all', layerList)
+    .option('--first-dense <n>', 'layers from below that stay dense', whole)
+    .option('--noise <share>', "standard deviation of noise on the experts over the weights' own", share)
+    .option('--drop <share>', 'share of the units drawn anew, for drop; 0.5 by default', share)
+    .option('--seed <n>', 'of routers, noise and drawn units', whole, 0)
+    .option('--shard-size <size>', 'largest size of a file; 5GB by default', byteSize)
+    .addOption(backend())
+    .option('--json', 'print the plan as JSON', false);
+  command.action(async options => {
+    const { upcycleApplyCommand, upcyclePlanCommand } = await import('./commands/upcycle.ts');
+    await (name === 'plan' ? upcyclePlanCommand : upcycleApplyCommand)(options);
+  });
+}
+upcycle
+  .command('verify')
+  .description('run both models on token ids and compare logits and what each layer writes')
+  .requiredOption('--from <folder>', 'the source')
+  .requiredOption('--to <folder>', 'the result')
+  .requiredOption('--input <file>', 'JSON with input_ids [B,S]')
+  .option('--tolerance <share>', "largest difference over the logits' range", share, 1e-5)
+  .addOption(backend())
+  .option('--json', 'print JSON', false)
+  .action(async options => (await import('./commands/upcycle.ts')).upcycleVerifyCommand(options));
+
+program
+  .command('replace-router')
+  .description('give a mixture of experts another router; its other files are linked, not copied')
+  .requiredOption('--from <folder>', 'the model')
+  .requiredOption('--to <folder>', 'the folder to write')
+  .option('--router <name>', 'one of ours', 'spectra')
+  .option('--router-options <json>', "the router's options, as in a configuration")
+  .option('--rho <factor>', 'factor on the new gates; by default what the old ones sum to', share)
+  .option('--input <file>', 'JSON with input_ids [B,S] to measure that sum on, where it is no constant')
+  .option('--seed <n>', 'of the router', whole, 0)
+  .addOption(backend())
+  .action(async options => (await import('./commands/upcycle.ts')).replaceRouterCommand(options));
 
 program
   .command('forward <model>')

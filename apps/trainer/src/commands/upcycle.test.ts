@@ -1,0 +1,95 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { workspaceRoot } from '@spectra/testing';
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  it,
+  type MockInstance,
+  vi,
+} from 'vitest';
+import {
+  replaceRouterCommand,
+  type UpcycleFlags,
+  upcycleApplyCommand,
+  upcyclePlanCommand,
+  upcycleVerifyCommand,
+} from './upcycle.ts';
+
+const fixture = (name: string): string => join(workspaceRoot(), 'fixtures', 'hf', name);
+const input = join(fixture('llama'), 'inputs.json');
+const backend = 'wasm';
+let folder = '';
+let log: MockInstance<typeof console.log>;
+const printed = (): string => log.mock.calls.map(([line]) => String(line)).join('\n');
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'upcycle-commands-'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+beforeEach(() => {
+  log = vi.spyOn(console, 'log').mockImplementation(() => {});
+  vi.spyOn(console, 'error').mockImplementation(() => {});
+});
+afterEach(() => vi.restoreAllMocks());
+
+const flags = (more: Partial<UpcycleFlags>): UpcycleFlags => ({
+  ...{ from: fixture('llama'), to: join(folder, 'moe'), mode: 'granular', parts: 2, replicas: 2 },
+  ...{ router: 'spectra', routerOptions: '{"router_dim": 4}', seed: 0, json: false, backend },
+  ...more,
+});
+
+describe('upcycle', () => {
+  it('plans without writing', async () => {
+    await upcyclePlanCommand(flags({}));
+    expect(printed()).toMatch(
+      /^model\.layers\.2\.mlp\.experts\.down_proj F32 \[4, 64, 48\] .*: 2 parts, each 2 times of /m,
+    );
+    expect(printed()).toMatch(/computes the same as the source$/);
+    log.mockClear();
+    await upcyclePlanCommand(flags({ json: true }));
+    const plan = JSON.parse(printed());
+    expect(plan.exact).toBe(true);
+    expect(plan.config.spectra_moe.router).toMatchObject({ kind: 'spectra', router_dim: 4, groups: 2 });
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it('applies and verifies', async () => {
+    const { from, to } = flags({});
+    await upcycleApplyCommand(flags({}));
+    const check = { from, to, input, backend, json: false } as const;
+    await upcycleVerifyCommand({ ...check, tolerance: 1e-5 });
+    expect(printed()).toMatch(/^layer 2: max .*\nlogits: max /m);
+    await expect(upcycleVerifyCommand({ ...check, tolerance: 0 })).rejects.toMatchObject({
+      code: 'CHECKPOINT_MISMATCH',
+    });
+  });
+
+  it('names what is wrong with a router', async () => {
+    const usage = { code: 'USAGE' };
+    await expect(upcyclePlanCommand(flags({ router: 'magic' }))).rejects.toMatchObject(usage);
+    await expect(upcyclePlanCommand(flags({ routerOptions: '{' }))).rejects.toMatchObject(usage);
+    await expect(upcyclePlanCommand(flags({ routerOptions: '{"a": 1}' }))).rejects.toMatchObject(usage);
+  });
+});
+
+describe('replace-router', () => {
+  it('lists what it drops', async () => {
+    const to = join(folder, 'rerouted');
+    await replaceRouterCommand({ from: fixture('kimi_k2'), to, router: 'spectra', seed: 0, backend });
+    expect(printed()).toMatch(/^dropped .*e_score_correction_bias: correction bias of the old router$/m);
+    expect(await readdir(to)).toContain('model-router.safetensors');
+  });
+
+  it('measures the factor where the old gates do not tell', async () => {
+    const from = fixture('qwen2_moe');
+    const other = { from, to: join(folder, 'measured'), router: 'spectra', seed: 0, backend } as const;
+    await expect(replaceRouterCommand(other)).rejects.toMatchObject({ code: 'VALUE' });
+    await replaceRouterCommand({ ...other, input: join(from, 'inputs.json') });
+    expect(await readdir(other.to)).toContain('config.json');
+  });
+});

@@ -1,0 +1,51 @@
+/** The same conversions of a model in memory. The given model is not changed and stays the caller's. */
+import {
+  bufferSource,
+  dequantised,
+  type ModelStore,
+  openSafetensors,
+  safetensorsBytes,
+  type WritableSpec,
+} from '@spectra/checkpoint';
+import { DecoderModel, describeModel, loadModelTensors, modelTensorSpecs } from '@spectra/transformer';
+import type { ConversionOptions } from './options.ts';
+import type { UpcyclePlan } from './plan.ts';
+import { planConversion } from './plan-conversion.ts';
+import { planReplacement, type ReplacementOptions } from './plan-replacement.ts';
+import { plannedSpec } from './streams.ts';
+
+/**
+ * A mixture of experts, or a larger one, made of a loaded model; the caller disposes both. Needs both models' weights in
+ * host memory. Errors: those of `planUpcycle` and `planExpansion`.
+ */
+export async function upcycle(model: DecoderModel, options: ConversionOptions): Promise<DecoderModel> {
+  const seed = options.mode === 'expand' ? 0 : (options.seed ?? 0);
+  return converted(model, store => planConversion(store, model.description, options), seed);
+}
+
+/** The model with a fresh router; the caller disposes both. Errors: those of `planReplacement`. */
+export async function replaceRouter(model: DecoderModel, options: ReplacementOptions): Promise<DecoderModel> {
+  return converted(model, store => planReplacement(store, model.description, options), 0);
+}
+
+async function converted(
+  model: DecoderModel,
+  plan: (store: ModelStore) => Promise<UpcyclePlan>,
+  seed: number,
+): Promise<DecoderModel> {
+  const source = await inMemory(modelTensorSpecs(model));
+  const { config, tensors } = await plan(source);
+  const specs = tensors.map(tensor => plannedSpec(source, tensor, seed));
+  const result = new DecoderModel(describeModel(config), { uninitialised: true });
+  try {
+    await loadModelTensors(result, await inMemory(specs));
+  } catch (error) {
+    result.dispose();
+    throw error;
+  }
+  return result;
+}
+
+async function inMemory(specs: readonly WritableSpec[]): Promise<ModelStore> {
+  return dequantised(await openSafetensors(bufferSource(await safetensorsBytes(specs), 'the model')));
+}

@@ -1,0 +1,89 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { noLeaks, testBackend, workspaceRoot } from '@spectra/testing';
+import { routerConfigSchema } from '@spectra/transformer';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type UpcycleOptions, upcycleFolder, verifyModels } from './node.ts';
+
+beforeAll(testBackend);
+const DENSE = ['llama', 'mistral', 'smollm2', 'qwen2', 'qwen3', 'gemma3_text', 'phi3', 'gpt2'];
+const spectra = routerConfigSchema.parse({ kind: 'spectra', router_dim: 4, state_size: 6 });
+const softmax = routerConfigSchema.parse({ kind: 'softmax-topk', normalise: true });
+const copy = { mode: 'copy', experts: 4 } as const;
+const parts = (s: number, active: number) => ({ mode: 'granular', parts: s, replicas: 2, active }) as const;
+const CASES: [string, UpcycleOptions][] = [
+  ['copy, spectra', { ...copy, router: spectra }],
+  ['copy, softmax', { ...copy, router: softmax }],
+  ['2 parts, spectra', { ...parts(2, 1), router: spectra }],
+  ['4 parts, spectra', { ...parts(4, 2), router: spectra }],
+  ['2 parts, softmax', { ...parts(2, 2), router: softmax }],
+  ['4 parts, softmax', { ...parts(4, 1), router: softmax }],
+];
+
+describe('a dense model and its mixture of experts compute the same', () => {
+  let folder = '';
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'upcycle-'));
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+  for (const name of DENSE) {
+    it.each(CASES)(`${name}: %s`, async (label, options) => {
+      const from = join(workspaceRoot(), 'fixtures', 'hf', name);
+      const to = join(folder, `${name} ${label}`);
+      const { input_ids } = JSON.parse(await readFile(join(from, 'inputs.json'), 'utf8'));
+      await noLeaks(async () => {
+        const { plan } = await upcycleFolder(from, to, options);
+        expect(plan.exact).toBe(true);
+        const { difference, range, layers } = await verifyModels(from, to, input_ids);
+        expect(range).toBeGreaterThan(0.1);
+        expect(difference / range).toBeLessThanOrEqual(1e-5);
+        expect(Math.max(...layers)).toBeLessThan(Number.POSITIVE_INFINITY);
+      });
+    });
+  }
+});
+
+const MOE = [
+  ...['mixtral', 'mixtral_fused', 'qwen2_moe', 'qwen3_moe', 'qwen3_moe_fused', 'olmoe', 'deepseek_v3'],
+  ...['deepseek_v3_fp8', 'kimi_k2', 'glm4_moe', 'minimax_m2', 'gpt_oss', 'gpt_oss_mxfp4'],
+];
+
+describe('a mixture of experts and its expansion compute the same', () => {
+  let folder = '';
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'expand-'));
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+  it.each(MOE)('%s', async name => {
+    const from = join(workspaceRoot(), 'fixtures', 'hf', name);
+    const { input_ids } = JSON.parse(await readFile(join(from, 'inputs.json'), 'utf8'));
+    await upcycleFolder(from, join(folder, name), { mode: 'expand' });
+    const { difference, range } = await verifyModels(from, join(folder, name), input_ids);
+    expect(range).toBeGreaterThan(0.1);
+    expect(difference / range).toBeLessThanOrEqual(1e-5);
+  });
+});
+
+describe('the published family of a dense one', () => {
+  let folder = '';
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'family-'));
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+  const shapes: [string, UpcycleOptions][] = [
+    ['copy', { ...copy, router: 'family' }],
+    ['granular', { ...parts(2, 1), router: 'family' }],
+  ];
+  for (const name of ['llama', 'mistral', 'smollm2', 'qwen2', 'qwen3']) {
+    it.each(shapes)(`${name}: %s`, async (label, options) => {
+      const from = join(workspaceRoot(), 'fixtures', 'hf', name);
+      const to = join(folder, `${name} ${label}`);
+      const { input_ids } = JSON.parse(await readFile(join(from, 'inputs.json'), 'utf8'));
+      const { plan } = await upcycleFolder(from, to, options);
+      expect(String(plan.config.model_type)).toMatch(/^(mixtral|qwen[23]_moe)$/);
+      const { difference, range } = await verifyModels(from, to, input_ids);
+      expect(difference / range).toBeLessThanOrEqual(1e-5);
+    });
+  }
+});

@@ -1,0 +1,94 @@
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openModel } from '@spectra/checkpoint/node';
+import { noLeaks, testBackend, workspaceRoot } from '@spectra/testing';
+import { routerConfigSchema } from '@spectra/transformer';
+import { loadModel } from '@spectra/transformer/node';
+import * as tf from '@tensorflow/tfjs-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { meanGateSum, replaceRouterFolder } from './node.ts';
+
+beforeAll(testBackend);
+const fixture = (name: string): string => join(workspaceRoot(), 'fixtures', 'hf', name);
+const router = routerConfigSchema.parse({ kind: 'spectra', router_dim: 4, state_size: 6 });
+let folder = '';
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'replace-'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+const NORMALISED = [
+  ...['mixtral', 'mixtral_fused', 'qwen3_moe', 'deepseek_v3', 'deepseek_v3_fp8', 'kimi_k2', 'glm4_moe'],
+  ...['minimax_m2', 'gpt_oss', 'gpt_oss_mxfp4'],
+];
+
+describe('a replaced router', () => {
+  it.each(NORMALISED)('%s: experts are the same files, the model runs', async name => {
+    const to = join(folder, name);
+    await noLeaks(async () => {
+      const { plan } = await replaceRouterFolder(fixture(name), to, { router });
+      const [before, after] = [await openModel(fixture(name)), await openModel(to)];
+      const kept = before.stored.names().filter(one => after.stored.has(one));
+      const dropped = plan.dropped.map(one => one.name);
+      expect([...kept, ...dropped].sort()).toEqual(before.stored.names().sort());
+      expect(dropped.every(one => /\.(gate|router)\.|correction_bias/.test(one))).toBe(true);
+      const files = new Set(kept.map(one => [before, after].map(s => s.stored.entry(one).file).join(' ')));
+      for (const pair of files) {
+        const [old, linked] = pair.split(' ') as [string, string];
+        const inodes = [join(fixture(name), old), join(to, linked)].map(async path => (await stat(path)).ino);
+        const [a, b] = await Promise.all(inodes);
+        expect(b).toBe(a);
+      }
+      await Promise.all([before.close(), after.close()]);
+      const model = await loadModel(to);
+      const { moe } = model.architecture;
+      expect(moe!.router.kind).toBe('spectra');
+      const { input_ids } = JSON.parse(await readFile(join(fixture(name), 'inputs.json'), 'utf8'));
+      const finite = tf.tidy(() => {
+        const { logits } = model.forward({ inputIds: tf.tensor2d(input_ids, undefined, 'int32') });
+        return tf.all(tf.isFinite(logits));
+      });
+      expect((await finite.data())[0]).toBe(1);
+      finite.dispose();
+      model.dispose();
+    });
+  });
+
+  it('takes over what the old gates summed to', async () => {
+    const rho = async (name: string): Promise<number> =>
+      (await loadAndDispose(join(folder, name))).architecture.moe!.scale;
+    expect(await rho('deepseek_v3')).toBe(2.5);
+    expect(await rho('kimi_k2')).toBe(2.827);
+    expect(await rho('mixtral')).toBe(1);
+  });
+
+  it('measures the sum where it is no constant', async () => {
+    const from = fixture('olmoe');
+    await expect(replaceRouterFolder(from, join(folder, 'olmoe'), { router })).rejects.toMatchObject({
+      code: 'VALUE',
+    });
+    const { input_ids } = JSON.parse(await readFile(join(from, 'inputs.json'), 'utf8'));
+    const rho = await meanGateSum(from, input_ids);
+    expect(rho).toBeGreaterThan(2 / 8);
+    expect(rho).toBeLessThan(1);
+    const { plan } = await replaceRouterFolder(from, join(folder, 'olmoe'), { router, rho });
+    expect(plan.config).toMatchObject({ spectra_moe: { scale: rho } });
+    expect(await meanGateSum(join(folder, 'olmoe'), input_ids)).toBeCloseTo(rho, 5);
+  });
+
+  it('can be replaced again', async () => {
+    const to = join(folder, 'twice');
+    const next = routerConfigSchema.parse({ kind: 'softmax-topk', normalise: true });
+    const { plan } = await replaceRouterFolder(join(folder, 'mixtral'), to, { router: next });
+    expect(plan.dropped.length).toBeGreaterThan(0);
+    expect((await loadAndDispose(to)).architecture.moe!.router.kind).toBe('softmax-topk');
+  });
+});
+
+async function loadAndDispose(path: string) {
+  const model = await loadModel(path);
+  const { description } = model;
+  model.dispose();
+  return description;
+}
