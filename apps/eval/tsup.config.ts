@@ -7,4 +7,6 @@ export default defineConfig({
   entry: { index: 'src/index.ts', cli: 'src/cli.ts' },
   platform: 'node',
   splitting: true,
+  // node:sqlite has no name without its prefix
+  removeNodeProtocol: false,
 });

@@ -1,1 +1,15 @@
+export { harnessResults } from './report/harness.ts';
+export { bootstrapInterval } from './statistics/bootstrap.ts';
+export { type BySeed, type Comparison, compareAll, LEVEL } from './statistics/compare.ts';
+export { holm } from './statistics/holm.ts';
+export { type PairedT, pairedT } from './statistics/paired-t.ts';
+export { type SignedRank, signedRank } from './statistics/signed-rank.ts';
+export { type ModelCost, modelCost } from './suite/cost.ts';
+export { type Entry, expandSuite, type Plan, type PlannedRun, type Point } from './suite/expand.ts';
+export { type LoadedSuite, loadSuite } from './suite/load.ts';
+export { type Suite, suiteSchema } from './suite/schema.ts';
+export { evaluateTask, type TaskEvaluation } from './tasks/evaluate-task.ts';
+export { FORMS, type FormName, loadTask } from './tasks/loaders.ts';
+export { resolveTask } from './tasks/registry.ts';
+export * from './tasks/task.ts';
 export * from './trace.ts';

@@ -1,24 +1,42 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { byteTokenizer, loadTokenizer, type Tokenizer } from '@spectra/data/node';
-import { formatTable } from '@spectra/monitor/node';
-import { type BackendName, SpectraError, setBackend } from '@spectra/tensor';
-import { loadModel } from '@spectra/transformer/node';
+import { readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { formatTable, renderReport } from '@spectra/monitor/node';
+import { type BackendName, SpectraError } from '@spectra/tensor';
+import { makeFolder, writeAtomically } from '@spectra/trainer';
+import { measureTexts } from '../measure/texts.ts';
 import { traceText } from '../trace.ts';
+import { openModel } from './model.ts';
 
 interface TraceOptions {
   readonly text?: string;
   readonly file?: string;
   readonly json: boolean;
+  readonly html?: string;
   readonly backend: BackendName | 'auto';
 }
 
-export async function traceCommand(folder: string, options: TraceOptions): Promise<void> {
+/** Each token with its experts per layer: a table, JSON, or a page on which layers and experts can be chosen. */
+export async function traceCommand(path: string, options: TraceOptions): Promise<void> {
   const text = textOf(options);
-  await setBackend(options.backend);
-  const model = await loadModel(folder);
+  const { model, tokenizer } = await openModel(path, options.backend);
   try {
-    const tokenizer = await tokenizerOf(folder);
+    if (options.html !== undefined) {
+      const [traced] = await measureTexts(model, tokenizer, [{ title: 'Trace', text }]);
+      const layers = traced!.experts.map((experts, layer) => ({
+        layer,
+        experts,
+        gates: traced!.gates[layer]!,
+      }));
+      const page = renderReport({
+        title: 'Experts by token',
+        subtitle: `${path}, causal rule`,
+        samples: [{ title: 'Text', tokens: traced!.tokens, layers }],
+      });
+      makeFolder(dirname(options.html));
+      writeAtomically(options.html, page);
+      console.error(`wrote ${options.html}`);
+      return;
+    }
     const tokens = await traceText(model, tokenizer, text);
     if (options.json) {
       console.log(JSON.stringify(tokens, null, 1));
@@ -47,9 +65,4 @@ function textOf({ text, file }: TraceOptions): string {
   } catch (cause) {
     throw new SpectraError('FILE_MISSING', { message: 'the file cannot be read.', where: file!, cause });
   }
-}
-
-/** The folder's own tokenizer.json, or bytes where there is none. */
-async function tokenizerOf(folder: string): Promise<Tokenizer> {
-  return existsSync(join(folder, 'tokenizer.json')) ? loadTokenizer(folder) : byteTokenizer();
 }

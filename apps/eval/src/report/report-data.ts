@@ -1,0 +1,127 @@
+/** Everything that a report shows, whatever its form. */
+import { buildFigures } from '../figures/build-figures.ts';
+import type { Figure } from '../figures/figure.ts';
+import type { RunRow } from '../runs/row.ts';
+import { LEVEL } from '../statistics/compare.ts';
+import { describePoint, type Plan } from '../suite/expand.ts';
+import { buildTables } from '../tables/build-tables.ts';
+import { CV, GRAM, LOSS } from '../tables/metrics.ts';
+import { allArms, type RowSource, tableResults } from '../tables/results.ts';
+import type { Table } from '../tables/table.ts';
+
+export interface Headline {
+  readonly name: string;
+  readonly value: string;
+  readonly bound: string;
+  readonly status: 'met' | 'missed' | 'info';
+  readonly note: string;
+}
+
+/** A run and what it is used for. */
+export interface RunUse {
+  readonly id: string;
+  readonly label: string;
+  /** `T1 SPECTRA`, … */
+  readonly uses: readonly string[];
+  readonly row: RunRow | undefined;
+}
+
+export interface ReportData {
+  readonly plan: Plan;
+  readonly tables: readonly Table[];
+  readonly figures: readonly Figure[];
+  readonly headlines: readonly Headline[];
+  readonly runs: readonly RunUse[];
+  /** When the newest row was finished; undefined without any. */
+  readonly date: string | undefined;
+}
+
+/** What the method is to reach in every layer, at every seed. */
+const TARGETS = { cv: 0.05, gram: 0.95 } as const;
+
+export function reportData(plan: Plan, source: RowSource): ReportData {
+  const tables = buildTables(plan, source);
+  const runs = plan.runs.map(({ id, label }) => ({
+    id,
+    label,
+    uses: [
+      ...new Set(
+        plan.entries
+          .filter(({ run }) => run === id)
+          .map(({ table, arm, point }) => [table, arm, ...describePoint(point)].join(' ')),
+      ),
+    ],
+    row: source(id),
+  }));
+  const dates = runs.flatMap(({ row }) => row?.finished ?? []).sort();
+  return {
+    plan,
+    tables,
+    figures: buildFigures(plan, source),
+    headlines: headlines(plan, source, tables),
+    runs,
+    date: dates.at(-1)?.slice(0, 16).replace('T', ' '),
+  };
+}
+
+function headlines(plan: Plan, source: RowSource, tables: readonly Table[]): Headline[] {
+  const main = tableResults(plan, 'T1', source);
+  if (main === undefined) return [];
+  const reference = allArms(main).find(({ arm }) => arm === main.reference)!;
+  const worst = (pick: typeof CV.pick, of: (...values: number[]) => number): number | undefined => {
+    const values = reference.rows.flatMap(row => pick(row) ?? []);
+    return values.length === 0 ? undefined : of(...values);
+  };
+  const cv = worst(CV.pick, Math.max);
+  const gram = worst(GRAM.pick, Math.min);
+  const loss = worst(LOSS.pick, (...values) => values.reduce((a, b) => a + b, 0) / values.length);
+  const bounded = (
+    name: string,
+    value: number | undefined,
+    sign: '<' | '>',
+    bound: number,
+    note: string,
+  ): Headline => ({
+    name,
+    value: value === undefined ? '–' : value.toFixed(3),
+    bound: `${sign} ${bound}`,
+    status: value === undefined ? 'info' : (sign === '<' ? value < bound : value > bound) ? 'met' : 'missed',
+    note,
+  });
+  return [
+    bounded('causal CV', cv, '<', TARGETS.cv, 'largest over layers and seeds'),
+    bounded('Gram orthogonality', gram, '>', TARGETS.gram, 'smallest over layers and seeds'),
+    {
+      name: 'held-out loss',
+      value: loss === undefined ? '–' : loss.toFixed(4),
+      bound: '',
+      status: 'info',
+      note: `nats per token, causal, mean over ${reference.rows.length} seeds`,
+    },
+    ...baselinesBeaten(tables),
+  ];
+}
+
+/** Of the baselines of equal cost, those whose loss is significantly higher. */
+function baselinesBeaten(tables: readonly Table[]): Headline[] {
+  const table = tables.find(({ id }) => id === 'T13');
+  if (table === undefined) return [];
+  const column = (name: string): number => table.columns.findIndex(found => found.name === name);
+  const [difference, p] = [column('difference'), column('p, Holm')];
+  const baselines = table.rows.filter(({ uncounted }) => uncounted !== true);
+  const beaten = baselines.filter(({ cells }) => {
+    const [d, text] = [cells[difference], cells[p]];
+    return (
+      typeof d === 'object' && d !== null && d.value < 0 && typeof text === 'string' && text.endsWith('*')
+    );
+  });
+  return [
+    {
+      name: 'baselines with a higher loss',
+      value: `${beaten.length} of ${baselines.length}`,
+      bound: `p < ${LEVEL}`,
+      status: baselines.length === 0 ? 'info' : beaten.length === baselines.length ? 'met' : 'missed',
+      note: 'causal arms of equal cost, Holm over T13',
+    },
+  ];
+}

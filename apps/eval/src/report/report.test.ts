@@ -1,0 +1,228 @@
+import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Rng, setBackend } from '@spectra/tensor';
+import { describe, expect, it } from 'vitest';
+import { writeReport } from '../commands/report.ts';
+import { type RunRow, writeRow } from '../runs/row.ts';
+import { expandSuite, type Plan } from '../suite/expand.ts';
+import { loadSuite } from '../suite/load.ts';
+import { buildTables } from '../tables/build-tables.ts';
+import type { Cell, Table } from '../tables/table.ts';
+import { exampleRow, SUITE, writeSuite } from '../testing/example-suite.ts';
+import { latexText } from './latex.ts';
+import { reportData } from './report-data.ts';
+
+await setBackend('cpu');
+
+const planOf = (suite = SUITE): Plan => expandSuite(loadSuite(writeSuite(suite)));
+
+/** SPECTRA is better than its neighbours by 0.2 ± 0.01. */
+function lossOf(plan: Plan, id: string): number {
+  const entry = plan.entries.find(({ run }) => run === id)!;
+  const noise = new Rng(entry.seed).split(entry.arm).normal(0, 0.01);
+  return 2 + 0.1 * entry.seed + (entry.arm === 'spectra' ? 0 : 0.2) + noise;
+}
+
+const rowsOf = (plan: Plan): Map<string, RunRow> =>
+  new Map(plan.runs.map(run => [run.id, exampleRow(run, lossOf(plan, run.id))]));
+
+const tableOf = (tables: readonly Table[], id: string): Table => tables.find(table => table.id === id)!;
+const cell = (table: Table, label: string, column: string): Cell =>
+  table.rows.find(row => row.label === label)!.cells[table.columns.findIndex(({ name }) => name === column)]!;
+
+describe('tables', () => {
+  const plan = planOf();
+  const rows = rowsOf(plan);
+  const tables = buildTables(plan, id => rows.get(id));
+
+  it('has every table of the suite, in the order of the paper', () => {
+    expect(tables.map(({ id }) => id)).toEqual([
+      'T1',
+      'T1',
+      'T1',
+      'T7',
+      'T9',
+      'T11',
+      'T12',
+      'T13',
+      'C.2',
+      'C.3',
+      'A',
+      'E',
+    ]);
+    for (const { rows: found, columns } of tables) {
+      expect(found.length).toBeGreaterThan(0);
+      for (const row of found) expect(row.cells).toHaveLength(columns.length);
+    }
+  });
+
+  it('T1: mean and deviation over seeds, the leaking score in brackets, failed arms with reasons', () => {
+    const table = tableOf(tables, 'T1');
+    const values = [0, 1, 2].map(seed => {
+      const run = plan.entries.find(({ arm, seed: own }) => arm === 'spectra' && own === seed)!.run!;
+      return rows.get(run)!.evaluation!.causal.loss;
+    });
+    const mean = values.reduce((a, b) => a + b, 0) / 3;
+    expect(cell(table, 'SPECTRA', 'loss')).toMatchObject({
+      value: expect.closeTo(mean, 12),
+      bracket: expect.closeTo(mean - 0.1, 12),
+    });
+    expect(cell(table, 'Switch-2', 'loss')).not.toHaveProperty('bracket');
+    expect(cell(table, 'dense', 'CV')).toBeNull();
+    const broken = table.rows.find(({ label }) => label === 'broken')!;
+    expect(broken.failures).toHaveLength(3);
+    expect(broken.cells.every(found => found === null)).toBe(true);
+    expect(broken.runs).toEqual([]);
+  });
+
+  it('T13: the test of every other arm, and which count as baselines', () => {
+    const table = tableOf(tables, 'T13');
+    expect(cell(table, 'Switch-2', 'difference')).toMatchObject({ value: expect.closeTo(-0.2, 1) });
+    expect(cell(table, 'wide', 'p, Holm')).toMatch(/ \*$/);
+    expect(cell(table, 'wide', 'smallest')).toBe('0.250, decides nothing');
+    expect(cell(table, 'wide', 'baseline')).toBe('yes');
+    expect(cell(table, 'Switch-2', 'baseline')).toBe('no');
+  });
+
+  it('T7: the difference has the sign of the arm minus the reference', () => {
+    expect(cell(tableOf(tables, 'T7'), 'Switch-2', 'Δ loss')).toMatchObject({
+      value: expect.closeTo(0.2, 1),
+    });
+  });
+
+  it('says that seeds are too few in place of a p', () => {
+    const few = planOf(SUITE.replace('seeds: [0, 1, 2]', 'seeds: [0, 1]'));
+    const found = rowsOf(few);
+    const table = tableOf(
+      buildTables(few, id => found.get(id)),
+      'T13',
+    );
+    expect(cell(table, 'wide', 'p, Holm')).toBe('2 paired seeds: too few for a test');
+    expect(cell(table, 'wide', 't')).toBeNull();
+  });
+
+  it('T11: two arms side by side at every point', () => {
+    const table = tableOf(tables, 'T11');
+    expect(table.rows.map(({ label }) => label)).toEqual(['4', '8']);
+    expect(cell(table, '8', 'difference')).toMatchObject({ value: expect.closeTo(-0.2, 1) });
+    expect(table.rows[1]!.runs).toHaveLength(6);
+  });
+
+  it('T9, T12, E: parts, checkpoints, lengths', () => {
+    expect(cell(tableOf(tables, 'T9'), 'GRU', '% of the layer')).toMatchObject({ value: 25 });
+    expect(cell(tableOf(tables, 'T12'), 'SPECTRA', 'usage σ')).toMatchObject({ value: 0 });
+    expect(cell(tableOf(tables, 'T12'), 'SPECTRA', '50 % → 75 %')).toMatchObject({ value: 0.75 });
+    expect(cell(tableOf(tables, 'E'), '64', 'consistency (SPECTRA)')).toMatchObject({ value: 0.9 });
+    expect(tableOf(tables, 'A').exploratory).toBe(true);
+  });
+
+  it('counts what is not there yet', () => {
+    const none = buildTables(plan, () => undefined);
+    expect(tableOf(none, 'T1').missing).toBe(12);
+    for (const { rows: found } of none) {
+      for (const { cells } of found) {
+        for (const value of cells) expect(value === null || typeof value === 'string').toBe(true);
+      }
+    }
+  });
+
+  it('shows a run that diverged with its reason', () => {
+    const [first] = plan.runs;
+    const failed: RunRow = {
+      ...rows.get(first!.id)!,
+      status: 'failed',
+      failure: { code: 'DIVERGED', message: 'the loss is NaN.' },
+    };
+    const table = tableOf(
+      buildTables(plan, id => (id === first!.id ? failed : rows.get(id))),
+      'T1',
+    );
+    const row = table.rows.find(({ label }) => label === 'SPECTRA')!;
+    expect(row.failures).toEqual([{ arm: 'spectra', seed: 0, reason: 'DIVERGED: the loss is NaN.' }]);
+    expect(row.runs).toHaveLength(2);
+  });
+});
+
+describe('the report', () => {
+  const plan = planOf();
+  const results = mkdtempSync(join(tmpdir(), 'spectra-report-'));
+  for (const row of rowsOf(plan).values()) writeRow(join(results, 'runs'), row);
+  const options = { results, runs: join(results, 'work') };
+  writeReport(plan, options);
+  const read = (name: string): string => readFileSync(join(results, 'tiny', name), 'utf8');
+
+  it('is one page that asks for nothing, with a link to every run', () => {
+    const page = read('report.html');
+    expect(page).not.toMatch(/(?:src|srcset|data|href)="(?:https?:)?\/\//);
+    expect(page).not.toMatch(/<link[^>]+stylesheet|@import|url\(/);
+    for (const { id } of plan.runs) expect(page).toContain(`href="../runs/${id}.json"`);
+    expect(page.match(/<script>/g)).toHaveLength(1);
+    expect(page).toContain('&lt;script&gt; sum');
+    for (const title of [
+      'T1 Main comparison',
+      'Sweep A: quota',
+      'Training loss',
+      'Expert vectors',
+      'Case studies',
+    ])
+      expect(page).toContain(title);
+  });
+
+  it('is the same again from the same rows', () => {
+    const before = ['report.html', 'report.md', 'tables.tex', 'tables.json'].map(read);
+    writeReport(plan, options);
+    expect(['report.html', 'report.md', 'tables.tex', 'tables.json'].map(read)).toEqual(before);
+  });
+
+  it('has Markdown with links that lead somewhere', () => {
+    const text = read('report.md');
+    for (const [, path] of text.matchAll(/\]\(([^)]+)\)/g))
+      expect(readFileSync(join(results, 'tiny', path!)).length).toBeGreaterThan(0);
+    expect(text).toContain('| router | loss | math |');
+  });
+
+  it('has figures that stand alone', () => {
+    const files = readdirSync(join(results, 'tiny/figures'));
+    expect(files.length).toBeGreaterThanOrEqual(6);
+    for (const file of files) {
+      const svg = read(`figures/${file}`);
+      expect(svg).toMatch(/^<svg[^>]* xmlns="http:\/\/www.w3.org\/2000\/svg"/);
+      for (const [, name] of svg.matchAll(/var\((--[\w-]+)\)/g)) expect(svg).toContain(`${name}:`);
+    }
+  });
+
+  it("has the harness's layout", () => {
+    const [file] = readdirSync(join(results, 'tiny/lm-eval/spectra-seed0'));
+    expect(file).toMatch(/^results_2026-01-01T00-10-00.000Z\.json$/);
+    const found = JSON.parse(read(`lm-eval/spectra-seed0/${file}`));
+    expect(found.results.arithmetic).toEqual({
+      alias: 'arithmetic',
+      'exact_match,none': 0.1,
+      'exact_match_stderr,none': 0.05,
+    });
+    expect(found.higher_is_better.arithmetic).toEqual({ exact_match: true });
+    expect(found['n-samples'].arithmetic).toEqual({ original: 10, effective: 10 });
+  });
+
+  it('has LaTeX that escapes what LaTeX reads', () => {
+    expect(latexText('50 % of_{x} −1 ± λ')).toBe('50 \\% of\\_\\{x\\} $-$1 $\\pm$ $\\lambda$');
+    const text = read('tables.tex');
+    expect(text.match(/\\begin\{tabular\}/g)).toHaveLength(12);
+    expect([...text].filter(character => character.charCodeAt(0) > 127)).toEqual([]);
+  });
+
+  it('says whether the targets are met', () => {
+    const found = new Map<string, RunRow>();
+    const source = (id: string) => found.get(id);
+    expect(reportData(plan, source).headlines.map(({ status }) => status)).toEqual([
+      'info',
+      'info',
+      'info',
+      'info',
+    ]);
+    for (const [id, row] of rowsOf(plan)) found.set(id, row);
+    const beaten = reportData(plan, source).headlines.at(-1)!;
+    expect(beaten).toMatchObject({ value: '1 of 1', status: 'met' });
+  });
+});

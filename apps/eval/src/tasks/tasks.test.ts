@@ -1,0 +1,321 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { byteTokenizer, dataConfigSchema } from '@spectra/data';
+import { setBackend } from '@spectra/tensor';
+import { noLeaks } from '@spectra/testing';
+import { DecoderModel, generate } from '@spectra/transformer';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { evaluateTask } from './evaluate-task.ts';
+import { detokenise, FORMS, type FormName, loadTask } from './loaders.ts';
+import { scorePairs } from './log-likelihood.ts';
+import { resolveTask } from './registry.ts';
+import { SHIPPED, type ShippedName, shippedTask } from './shipped.ts';
+import { meanMetric, ratioMetric } from './standard-error.ts';
+import type { GenerationTask, MultipleChoiceTask, PerplexityTask } from './task.ts';
+
+beforeAll(() => setBackend('wasm'));
+
+const folder = mkdtempSync(join(tmpdir(), 'spectra-tasks-'));
+const tokenizer = byteTokenizer();
+const tiny = () =>
+  new DecoderModel(
+    {
+      vocab_size: 256,
+      hidden_size: 16,
+      num_hidden_layers: 1,
+      num_attention_heads: 2,
+      max_position_embeddings: 64,
+      moe: { experts: 4, k: 2, intermediate_size: 8 },
+    },
+    { seed: 5 },
+  );
+
+/** One line of each form, and what becomes of it. */
+const LINES: Record<FormName, { line: object; document: object }> = {
+  mmlu: {
+    line: {
+      question: ' What is 2 + 2? ',
+      subject: 'abstract_algebra',
+      choices: ['3', '4', '5', '6'],
+      answer: 1,
+    },
+    document: {
+      context:
+        'The following are multiple choice questions (with answers) about abstract algebra.\n\nWhat is 2 + 2?\nA. 3\nB. 4\nC. 5\nD. 6\nAnswer:',
+      choices: ['A', 'B', 'C', 'D'],
+      answer: 1,
+    },
+  },
+  arc: {
+    line: {
+      id: 'x',
+      question: 'Which is a metal?',
+      choices: { text: ['wood', 'iron'], label: ['A', 'B'] },
+      answerKey: 'B',
+    },
+    document: { context: 'Question: Which is a metal?\nAnswer:', choices: ['wood', 'iron'], answer: 1 },
+  },
+  hellaswag: {
+    line: {
+      activity_label: 'Baking',
+      ctx_a: 'A man stands. [header] He smiles.',
+      ctx_b: 'he',
+      endings: ['bakes  bread.', '[substeps] runs.'],
+      label: '0',
+    },
+    document: {
+      context: 'Baking: A man stands. He smiles. He',
+      choices: ['bakes bread.', ' runs.'],
+      answer: 0,
+    },
+  },
+  piqa: {
+    line: { goal: 'To open a jar', sol1: 'twist it', sol2: 'burn it', label: 0 },
+    document: { context: 'Question: To open a jar\nAnswer:', choices: ['twist it', 'burn it'], answer: 0 },
+  },
+  gsm8k: {
+    line: { question: 'How many?', answer: '3 * 400 = 1200\n#### 1,200' },
+    document: { prompt: 'Question: How many?\nAnswer:', target: '1200' },
+  },
+  wikitext: {
+    line: { page: ' = Whale = \n It weighs 1 @,@ 000 kg ; really . ' },
+    document: { text: '= Whale =\nIt weighs 1,000 kg; really.', words: 14 },
+  },
+};
+
+describe('loadTask', () => {
+  it.each(Object.keys(FORMS) as FormName[])('reads %s', async form => {
+    const path = join(folder, `${form}.jsonl`);
+    writeFileSync(path, `${JSON.stringify(LINES[form].line)}\n\n`);
+    const task = await loadTask(form, path);
+    expect(task.name).toBe(form);
+    const { text, ...document } = task.documents[0] as { text?: string };
+    expect({ ...document, ...(text === undefined ? {} : { text: text.trim() }) }).toEqual(
+      LINES[form].document,
+    );
+  });
+
+  it('reads ARC as first published', async () => {
+    const path = join(folder, 'arc-raw.jsonl');
+    const choices = [
+      { text: 'wood', label: '1' },
+      { text: 'iron', label: '2' },
+    ];
+    writeFileSync(path, JSON.stringify({ question: { stem: 'Which is a metal?', choices }, answerKey: '2' }));
+    expect((await loadTask('arc', path)).documents[0]).toEqual(LINES.arc.document);
+  });
+
+  it.each([
+    ['piqa', { goal: 'x', sol1: 'a' }, 'sol2'],
+    [
+      'arc',
+      { question: 'x', choices: { text: ['a', 'b'], label: ['A', 'B'] }, answerKey: 'C' },
+      'none of the choices',
+    ],
+    ['gsm8k', { question: 'x', answer: '4' }, '####'],
+  ] as const)('names the line of %s that is not of the form', async (form, line, message) => {
+    const path = join(folder, 'bad.jsonl');
+    writeFileSync(path, `${JSON.stringify(LINES[form].line)}\n${JSON.stringify(line)}\n`);
+    await expect(loadTask(form, path)).rejects.toThrow(message);
+    await expect(loadTask(form, path)).rejects.toThrow('bad.jsonl:2');
+    expect((await loadTask(form, path, 1)).documents).toHaveLength(1);
+  });
+
+  it('says that a file is missing or no JSON', async () => {
+    await expect(loadTask('mmlu', join(folder, 'none.jsonl'))).rejects.toThrow('cannot be read');
+    writeFileSync(join(folder, 'text.jsonl'), 'hello');
+    await expect(loadTask('mmlu', join(folder, 'text.jsonl'))).rejects.toThrow('not JSON');
+    await expect(resolveTask('chess', undefined)).rejects.toThrow('there is no task chess');
+    await expect(resolveTask('cloze', undefined)).rejects.toThrow('belongs to no run');
+  });
+
+  it("takes WikiText's spaces back", () => {
+    expect(detokenise('the dog \'s " bone " ( old )')).toBe('the dog\'s "bone" (old)');
+  });
+});
+
+describe('gsm8k', () => {
+  it('takes the number after four hashes', async () => {
+    const path = join(folder, 'gsm8k.jsonl');
+    writeFileSync(path, JSON.stringify(LINES.gsm8k.line));
+    const { clean } = (await loadTask('gsm8k', path)) as GenerationTask;
+    expect(clean('so it is\n#### 1,200.')).toBe('1200');
+    expect(clean('1200')).toBe('[invalid]');
+  });
+});
+
+describe('scorePairs', () => {
+  it('adds up log-probabilities, whatever stands in the batch beside', async () => {
+    const model = tiny();
+    const pairs = ['the whale', 'a', 'one two three four'].map(text => ({
+      context: [10],
+      continuation: tokenizer.encode(text),
+    }));
+    await scorePairs(model, pairs); // makes the tables that the model keeps
+    await noLeaks(async () => {
+      const together = await scorePairs(model, pairs);
+      for (const [i, pair] of pairs.entries()) {
+        const [alone] = await scorePairs(model, [pair]);
+        expect(together[i]!.logLikelihood).toBeCloseTo(alone!.logLikelihood, 3);
+      }
+      expect(together[0]!.logLikelihood / pairs[0]!.continuation.length).toBeGreaterThan(-10);
+      expect(together[0]!.logLikelihood / pairs[0]!.continuation.length).toBeLessThan(-3);
+    });
+    model.dispose();
+  });
+
+  it('agrees with generation: a greedy continuation is greedy and has its probability', async () => {
+    const model = tiny();
+    const context = tokenizer.encode('Call me');
+    const [row] = await generate(model, [context], { maxNewTokens: 6, temperature: 0 });
+    const [score] = await scorePairs(model, [{ context, continuation: row!.tokens }]);
+    expect(score!.greedy).toBe(true);
+    expect(score!.logLikelihood).toBeCloseTo(
+      row!.logProbabilities.reduce((a, b) => a + b, 0),
+      3,
+    );
+    const wrong = row!.tokens.map(token => (token + 1) % 256);
+    expect((await scorePairs(model, [{ context, continuation: wrong }]))[0]!.greedy).toBe(false);
+    model.dispose();
+  });
+
+  it('cuts a context that is longer than the model reads', async () => {
+    const model = tiny();
+    const long = new Array<number>(200).fill(65);
+    const continuation = [66, 67];
+    const [cut] = await scorePairs(model, [{ context: long, continuation }]);
+    const [short] = await scorePairs(model, [{ context: long.slice(0, 63), continuation }]);
+    expect(cut!.logLikelihood).toBeCloseTo(short!.logLikelihood, 4);
+    model.dispose();
+  });
+});
+
+describe('evaluateTask', () => {
+  it('a choice is right where it is the most probable, in all or per character', async () => {
+    const model = tiny();
+    const task: MultipleChoiceTask = {
+      name: 'toy',
+      version: 1,
+      source: 'test',
+      kind: 'multiple_choice',
+      delimiter: ' ',
+      documents: [
+        { context: 'a', choices: ['x', 'a much longer choice'], answer: 0 },
+        { context: 'a', choices: ['x', 'a much longer choice'], answer: 1 },
+      ],
+    };
+    const { result, samples } = await evaluateTask(model, tokenizer, task);
+    // the shorter is more probable in all: one of two is right
+    expect(result.metrics.acc).toEqual({ value: 0.5, stderr: 0.5 });
+    expect(samples.map(({ acc }) => acc)).toEqual([1, 0]);
+    expect(result.metrics.acc_norm!.value).toBe(0.5);
+    expect(samples[0]!.resps).toHaveLength(2);
+    model.dispose();
+  });
+
+  it('the perplexity of a text follows from its log-likelihood, across windows', async () => {
+    const model = tiny();
+    const text = 'It was a bright cold day in April, and the clocks were striking thirteen. '.repeat(3);
+    const task: PerplexityTask = {
+      name: 'toy',
+      version: 1,
+      source: 'test',
+      kind: 'loglikelihood_rolling',
+      documents: [{ text }],
+    };
+    const { result, samples } = await evaluateTask(model, tokenizer, task);
+    const log = samples[0]!.resps[0] as number;
+    const { bits_per_byte: bits, byte_perplexity: byte, word_perplexity: word } = result.metrics;
+    expect(bits!.value).toBeCloseTo(-log / text.length / Math.LN2, 9);
+    expect(byte!.value).toBeCloseTo(2 ** bits!.value, 6);
+    expect(Math.log(word!.value)).toBeCloseTo(-log / text.split(/\s+/).length, 6);
+    expect(byte!.value).toBeGreaterThan(100);
+    expect(byte!.value).toBeLessThan(700);
+    expect(bits!.stderr).toBeNull();
+    model.dispose();
+  });
+
+  it('an answer counts where it is the target, after cutting and cleaning', async () => {
+    const model = tiny();
+    const [row] = await generate(model, [[10, ...tokenizer.encode('2 + 2 =')]], {
+      maxNewTokens: 3,
+      temperature: 0,
+    });
+    const written = tokenizer.decode([...row!.tokens]);
+    const task: GenerationTask = {
+      name: 'toy',
+      version: 1,
+      source: 'test',
+      kind: 'generate_until',
+      until: ['\n\n\n'],
+      maxTokens: 3,
+      clean: answer => `<${answer}>`,
+      documents: [
+        { prompt: '2 + 2 =', target: `<${written}>` },
+        { prompt: '2 + 2 =', target: '4' },
+      ],
+    };
+    const { result } = await evaluateTask(model, tokenizer, task);
+    expect(result.metrics.exact_match).toEqual({ value: 0.5, stderr: 0.5 });
+    model.dispose();
+  });
+});
+
+describe('shipped tasks', () => {
+  const data = dataConfigSchema.parse({
+    corpora: [
+      { domain: 'fiction', source: 'moby-dick', max_bytes: 150_000 },
+      { domain: 'code', source: 'code', packages: ['zod'], max_bytes: 150_000 },
+      { domain: 'math', source: 'math', max_bytes: 60_000 },
+    ],
+    held_out: 0.2,
+  });
+
+  it.each(Object.keys(SHIPPED) as ShippedName[])(
+    '%s is made of held-out text, the same each time',
+    async name => {
+      const task = await shippedTask(name, data);
+      expect(task.documents.length).toBeGreaterThan(5);
+      expect((await shippedTask(name, data)).documents).toEqual(task.documents);
+      if (task.kind === 'multiple_choice') {
+        for (const { choices, answer, context } of task.documents) {
+          expect(new Set(choices).size).toBe(4);
+          expect(choices[answer]).toBeDefined();
+          expect(context.length).toBeGreaterThan(100);
+        }
+        const answers = new Set(task.documents.map(({ answer }) => answer));
+        expect(answers.size).toBe(4);
+      }
+      if (task.kind === 'generate_until') {
+        for (const { prompt, target } of task.documents) {
+          expect(prompt).toMatch(/=$/);
+          expect(target).toMatch(/^-?\d+$/);
+        }
+      }
+    },
+  );
+
+  it('says when the data has no such text', async () => {
+    const prose = dataConfigSchema.parse({
+      corpora: [{ domain: 'fiction', source: 'moby-dick', max_bytes: 50_000 }],
+    });
+    await expect(shippedTask('arithmetic', prose)).rejects.toThrow('no held-out text that arithmetic');
+  });
+});
+
+describe('standard errors', () => {
+  it('of a mean: s/√n', () => {
+    expect(meanMetric([1, 0, 1, 1])).toEqual({ value: 0.75, stderr: 0.25 });
+    expect(meanMetric([1])).toEqual({ value: 1, stderr: null });
+  });
+
+  it('of a ratio: a seeded bootstrap near the linear approximation', () => {
+    const logs = Array.from({ length: 200 }, (_, i) => -(1 + Math.sin(i)));
+    const ones = logs.map(() => 1);
+    const { value, stderr } = ratioMetric(logs, ones, ratio => -ratio);
+    expect(stderr!).toBeGreaterThan(0.8 * meanMetric(logs).stderr!);
+    expect(stderr!).toBeLessThan(1.2 * meanMetric(logs).stderr!);
+    expect(ratioMetric(logs, ones, ratio => -ratio)).toEqual({ value, stderr });
+  });
+});
