@@ -1,7 +1,7 @@
 import type { Checkpoint } from '@spectra/checkpoint/node';
 import { describe, expect, it } from 'vitest';
 import { formatConfig, parseConfig } from '../config/load.ts';
-import { checkSameConfig, configHash, type TrainingState } from './checkpoint.ts';
+import { checkSameConfig, configHash, milestoneSteps, type TrainingState } from './checkpoint.ts';
 
 const config = (...overrides: string[]) =>
   parseConfig('{name: x, model: {vocab_size: 8, moe: {}}}', overrides);
@@ -49,4 +49,10 @@ it('checkSameConfig names the keys that differ', async () => {
       /: model\.moe\.k was 2, is 1; model\.sliding_window was unset, is 4; optim\.groups was \[.*\], is \[\]; train\.steps was 9, is 300\. /,
     ),
   });
+});
+
+it('milestones are whole steps, the first at least one, and change no number', () => {
+  const { train } = config('train.steps=30', 'train.milestones=[0.01, 0.1, 0.5, 1]');
+  expect([...milestoneSteps(train)]).toEqual([1, 3, 15, 30]);
+  expect(hash('train.milestones=[0.5]')).toBe(hash());
 });

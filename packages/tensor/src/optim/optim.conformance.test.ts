@@ -170,6 +170,16 @@ describe('globalNorm', () => {
   it('is the length of all gradients together, and safe at 0', async () => {
     const [a, b, zero] = [tf.tensor2d([[3, 0]]), tf.scalar(4), tf.zeros([3])];
     expect((await globalNorm([a, b])).norm).toBe(5);
+    const named = await globalNorm(
+      new Map<string, tf.Tensor>([
+        ['a', a],
+        ['b', b],
+      ]),
+    );
+    expect([...named.norms]).toEqual([
+      ['a', 3],
+      ['b', 4],
+    ]);
     expect(await clipByGlobalNorm([a, b], 2.5)).toMatchObject({ norm: 5, nonFinite: [], scale: 0.5 });
     expect(await clipByGlobalNorm([a, b], 10)).toMatchObject({ scale: 1 });
     expect(await clipByGlobalNorm([zero], 1)).toMatchObject({ norm: 0, nonFinite: [], scale: 1 });
