@@ -4,13 +4,11 @@ import { sumLanes } from '../../../../tensor/src/kernels/wasm/simd.as';
 import { at } from './rows.as';
 
 /** Floats e … e+3 of a row of E, zeros past its end. */
-// @ts-ignore: decorator
 @inline function read(row: usize, e: i32, E: i32): v128 {
   return e + 4 <= E ? v128.load(at(row, e)) : loadPart(at(row, e), E - e);
 }
 
 /** log p, and 0 where p ≤ 0. */
-// @ts-ignore: decorator
 @inline function logOf(p: v128, positive: v128): v128 {
   return v128.and(log4(v128.bitselect(p, f32x4.splat(1), positive)), positive);
 }

@@ -7,19 +7,16 @@
 import { exp4, loadPart, sigmoid4, storePart, tanh4 } from '../../../../tensor/src/kernels/wasm/math.as';
 import { matvec } from './matvec.as';
 
-// @ts-ignore: decorator
 @inline function padded(size: i32): i32 {
   return (size + 3) & ~3;
 }
 
 /** Floats j … j+3 of a vector that ends at `size`; 0 past its end. */
-// @ts-ignore: decorator
 @inline function read(at: usize, j: i32, size: i32): v128 {
   const p = at + (<usize>j << 2);
   return j + 4 <= size ? v128.load(p) : loadPart(p, size - j);
 }
 
-// @ts-ignore: decorator
 @inline function write(at: usize, j: i32, size: i32, v: v128): void {
   const p = at + (<usize>j << 2);
   if (j + 4 <= size) v128.store(p, v);
@@ -53,7 +50,6 @@ function packBackward(G: i32, weight: usize, packed: usize): void {
 }
 
 /** Whether token `i` has the value 0 in `flags`; `otherwise` without flags. */
-// @ts-ignore: decorator
 @inline function isZero(flags: usize, i: i32, otherwise: bool): bool {
   return flags == 0 ? otherwise : load<f32>(flags + (<usize>i << 2)) == 0;
 }

@@ -33,7 +33,6 @@ function gather(t: i32, N: i32, E: i32, scores: usize, dCost: usize, size: usize
 }
 
 /** s̄ = −C̄ + sign(s)·(repulsion + 2β·C̄·relu(|s| − τ)), sign(0) = 0, of four experts of a token. */
-// @ts-ignore: decorator
 @inline function scoreCotangent(repulsion: v128, score: v128, dy: v128, beta: f32, tau: f32): v128 {
   const size = f32x4.abs(score), zero = f32x4.splat(0);
   const over = f32x4.max(zero, f32x4.sub(size, f32x4.splat(tau)));
@@ -69,7 +68,6 @@ function scoreRows(t: i32, N: i32, E: i32, scores: usize, repulsion: usize, beta
 }
 
 /** Floats e … e+3 of a row of E; 0 past its end. */
-// @ts-ignore: decorator
 @inline function readRow(row: usize, e: i32, E: i32): v128 {
   if (e + 4 <= E) return v128.load(at(row, e));
   let v = f32x4.splat(0);

@@ -11,12 +11,9 @@ import { addMultiple, at, dot, inverseLengths, multiple, rowDots, scaleRows } fr
 import { speciality, specialityWork } from './speciality.as';
 
 /** Tokens whose sum is formed before it is added to the total: a shorter chain of roundings. */
-// @ts-ignore: decorator
 @inline export const BLOCK: i32 = 32;
 
-// @ts-ignore: decorator
 @inline export function padded(E: i32): i32 { return (E + 3) & ~3; }
-// @ts-ignore: decorator
 @inline export function isLive(mask: usize, t: i32): bool { return mask == 0 || load<f32>(at(mask, t)) > 0; }
 
 /** Bytes of scratch. */
@@ -102,7 +99,6 @@ function costRows(t: i32, N: i32, E: i32, scores: usize, repulsion: usize, beta:
 }
 
 /** C = repulsion − s + β·relu(|s| − τ)² of four experts of a token. */
-// @ts-ignore: decorator
 @inline function finish(repulsion: v128, t: i32, e: i32, E: i32, scores: usize, size: usize, beta: f32, tau: f32, cost: usize): void {
   const over = f32x4.max(f32x4.splat(0), f32x4.sub(v128.load(size), f32x4.splat(tau)));
   let c = madd(f32x4.mul(over, over), f32x4.splat(beta), repulsion);

@@ -5,14 +5,11 @@
 import { laneSums, madd, sumLanes } from '../../../../tensor/src/kernels/wasm/simd.as';
 
 /** Squared length under which a vector has no direction. */
-// @ts-ignore: decorator
 @inline const SHORTEST: f32 = 1e-12;
 
-// @ts-ignore: decorator
 @inline export function at(base: usize, i: i32): usize { return base + (<usize>i << 2); }
 
 /** ⟨a, b⟩ over D floats. */
-// @ts-ignore: decorator
 @inline export function dot(a: usize, b: usize, D: i32): f32 {
   let sum = f32x4.splat(0);
   let d = 0;
@@ -23,7 +20,6 @@ import { laneSums, madd, sumLanes } from '../../../../tensor/src/kernels/wasm/si
 }
 
 /** ⟨a_j, b_j⟩ of four rows, `aStep` and `bStep` bytes apart (0: one row for all). */
-// @ts-ignore: decorator
 @inline export function dots4(a: usize, aStep: usize, b: usize, bStep: usize, D: i32): v128 {
   const end = <usize>D << 2;
   const a1 = a + aStep, a2 = a1 + aStep, a3 = a2 + aStep, b1 = b + bStep, b2 = b1 + bStep, b3 = b2 + bStep;
@@ -60,7 +56,6 @@ export function rowDots(rows: i32, D: i32, a: usize, aStep: usize, b: usize, bSt
 }
 
 /** y += factor·x over D floats. */
-// @ts-ignore: decorator
 @inline export function addMultiple(y: usize, factor: f32, x: usize, D: i32): void {
   const f = f32x4.splat(factor);
   let d = 0;
@@ -75,7 +70,6 @@ export function rowDots(rows: i32, D: i32, a: usize, aStep: usize, b: usize, bSt
 }
 
 /** y = factor·x over D floats. */
-// @ts-ignore: decorator
 @inline export function multiple(y: usize, factor: f32, x: usize, D: i32): void {
   const f = f32x4.splat(factor);
   let d = 0;

@@ -47,7 +47,6 @@ export function speciality(tokens: i32, E: i32, D: i32, r: usize, out: usize, wo
 }
 
 /** y = Σ_e factors_e·r_e over E rows of D floats. */
-// @ts-ignore: decorator
 @inline function combination(y: usize, factors: usize, r: usize, E: i32, D: i32): void {
   const step = <usize>D << 2;
   let d: usize = 0;

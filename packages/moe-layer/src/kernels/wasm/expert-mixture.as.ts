@@ -34,7 +34,6 @@ export function mixtureWork(rows: i32): i32 {
 }
 
 /** Bytes of the row's numbers, I and 2I floats a row, in this order; then the product's scratch. */
-// @ts-ignore: decorator
 @inline function bytesBefore(rows: i32): i32 {
   return ((rows + 3) & ~3) * 4 + ((rows * inner + 3) & ~3) * 4 + ((2 * rows * inner + 3) & ~3) * 4;
 }
@@ -46,7 +45,6 @@ function tokensOf(slotOfRow: usize, rows: i32, out: usize): void {
   }
 }
 
-// @ts-ignore: decorator
 @inline function weightAt(weights: usize, slotOfRow: usize, row: i32): usize {
   return weights + (<usize>load<i32>(slotOfRow + (<usize>row << 2)) << 2);
 }

@@ -13,7 +13,6 @@ export function acceptanceWork(N: i32, k: i32, m: i32): i32 {
 }
 
 /** Whether expert e ranks token t below token `than`: the lower score, ties to the higher token. */
-// @ts-ignore: decorator
 @inline function worse(e: i32, t: i32, than: i32): bool {
   const a = load<f32>(at(scores, t * E + e)), b = load<f32>(at(scores, than * E + e));
   return a < b || (a == b && t > than);

@@ -3,12 +3,9 @@ import { exp1 } from '../../../../tensor/src/kernels/wasm/math.as';
 import { at } from './slots.as';
 
 /** Kinds of gates, as `GATE_KINDS` numbers them: 0 shares, 1 log scores, 2 raw scores. */
-// @ts-ignore: decorator
 @inline const LOG: i32 = 1;
-// @ts-ignore: decorator
 @inline const RAW: i32 = 2;
 
-// @ts-ignore: decorator
 @inline function holds(e: i32, first: i32, width: i32): bool { return e >= first && e < first + width; }
 
 /** scores [N,E], indices [N,k] → weights [N,k], 0 in empty slots. */

@@ -1,8 +1,6 @@
 /** The best experts of a row in order: falling score, ties to the lowest expert. */
 
-// @ts-ignore: decorator
 @inline export function at(base: usize, i: i32): usize { return base + (<usize>i << 2); }
-// @ts-ignore: decorator
 @inline export function isLive(mask: usize, t: i32): bool { return mask == 0 || load<f32>(at(mask, t)) != 0; }
 
 /**

@@ -17,12 +17,9 @@ import { at, at8, b, BLOCK, block, clearSums, flush, given, n, packed, padded, p
 import { addRows, alive, lane0, lane1, lane2, lane3, rowAt } from './rows4.as';
 
 /** Largest |g_{i−1} − g_T| for which A is taken from the plan, and largest log r for which B is A ⊙ r. */
-// @ts-ignore: decorator
 @inline const LARGEST_MOVE: f64 = 20;
-// @ts-ignore: decorator
 @inline const LARGEST_RATIO: f64 = 40;
 /** Steps whose row factors are kept at a time. */
-// @ts-ignore: decorator
 @inline const CHUNK: i32 = 4;
 
 /** Bytes of working memory that `backward` needs. */

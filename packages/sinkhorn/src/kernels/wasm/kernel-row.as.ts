@@ -31,7 +31,6 @@ export function keepKernelConstants(one: f32): void {
  * Writes a row of K to `to` and returns its sum by lanes. `low`, `high`: log₂ e/ε in two parts; `g`: potentials times log₂ e, at
  * most 0. An entry is at least 2⁻¹²⁶. `lowest` (four floats) takes the lowest z − g so far.
  */
-// @ts-ignore: decorator
 @inline export function kernelRow(from: usize, to: usize, cheapest: f32, low: f32, high: f32, g: usize, lowest: usize, width: i32): v128 {
   const base = f32x4.splat(cheapest), low4 = f32x4.splat(low), high4 = f32x4.splat(high);
   let least = v128.load(lowest), sum = f32x4.splat(0);

@@ -8,7 +8,6 @@ import { ln } from './ln.as';
 import { at, at8, BLOCK, block, cheapest, clearSums, costRow, flush, given, inverse, n, row, scaled, totals, w, w4 } from './problem.as';
 
 /** Below this a column sum has lost terms to float32's range, and its logarithmic sum is taken instead. */
-// @ts-ignore: decorator
 @inline const SMALLEST_SUM: f64 = 1e-30;
 
 /** x [n,w4] of the rows, and `shift` [n] the cheapest open cost over ε (0: not wanted). */
@@ -23,7 +22,6 @@ export function packCosts(cost: usize, x: usize, shift: usize): void {
 }
 
 /** exp(x + g − top) of row l to `to`; its top and its sum to memory. Returns 1/sum. */
-// @ts-ignore: decorator
 @inline function expRow(x: usize, l: i32, to: usize, g: usize, top: usize, sum: usize, width: i32): f32 {
   const from = at(x, l * width);
   let top4 = f32x4.splat(-3e38);
@@ -47,7 +45,6 @@ export function packCosts(cost: usize, x: usize, shift: usize): void {
 }
 
 /** to ← from·scale, added to the column sums. */
-// @ts-ignore: decorator
 @inline function addRow(from: usize, to: usize, scale: f32, sums: usize, width: i32): void {
   const scale4 = f32x4.splat(scale);
   for (let e = 0; e < width; e += 4) {
@@ -83,7 +80,6 @@ function columnLogSum(x: usize, e: i32, top: usize, sum: usize): f64 {
   return most + ln(total);
 }
 
-// @ts-ignore: decorator
 @inline function entry(x: usize, e: i32, l: i32, top: usize, sum: usize): f64 {
   return <f64>load<f32>(at(x, l * w4 + e)) - <f64>load<f32>(at(top, l)) - ln(<f64>load<f32>(at(sum, l)));
 }

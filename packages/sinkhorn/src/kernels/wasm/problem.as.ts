@@ -5,18 +5,13 @@
 import { madd } from '../../../../tensor/src/kernels/wasm/simd.as';
 
 /** Potential of a closed expert and of the lanes past the last one: exp of it is 0. */
-// @ts-ignore: decorator
 @inline export const CLOSED: f32 = -1e30;
 
 /** Rows whose float32 column sums are added up before they go into a float64 total. */
-// @ts-ignore: decorator
 @inline export const BLOCK: i32 = 32;
 
-// @ts-ignore: decorator
 @inline export function at(base: usize, i: i32): usize { return base + (<usize>i << 2); }
-// @ts-ignore: decorator
 @inline export function at8(base: usize, i: i32): usize { return base + (<usize>i << 3); }
-// @ts-ignore: decorator
 @inline export function padded(w: i32): i32 { return (w + 3) & ~3; }
 
 /** Tokens that are not padding, experts of the group, and those rounded up to whole vectors. */
@@ -85,7 +80,6 @@ function columnMass(mass: usize): void {
 }
 
 /** The costs of row l with whole vectors to read: where they lie, or copied to `row` with the first repeated. */
-// @ts-ignore: decorator
 @inline export function costRow(cost: usize, l: i32): usize {
   const from = cost + load<u32>(at(given, l));
   if (w == w4) return from;
@@ -95,7 +89,6 @@ function columnMass(mass: usize): void {
 }
 
 /** The cheapest open cost of a row from `costRow`. */
-// @ts-ignore: decorator
 @inline export function cheapest(from: usize, width: i32): f32 {
   let low4 = f32x4.splat(3e38);
   if (anyClosed) {
@@ -108,7 +101,6 @@ function columnMass(mass: usize): void {
 }
 
 /** x = (base − cost)/ε of four costs. */
-// @ts-ignore: decorator
 @inline export function scaled(base: v128, cost: v128): v128 {
   const d = f32x4.sub(base, cost);
   return madd(d, f32x4.splat(low), f32x4.mul(d, f32x4.splat(high)));

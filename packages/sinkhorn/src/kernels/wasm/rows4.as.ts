@@ -6,29 +6,22 @@ import { laneSums, madd } from '../../../../tensor/src/kernels/wasm/simd.as';
 import { at } from './problem.as';
 
 /** Where row l (or the last) lies, from the list of its offset. */
-// @ts-ignore: decorator
 @inline export function rowAt(base: usize, offsets: usize, l: i32, n: i32): usize {
   return base + load<u32>(at(offsets, min(l, n - 1)));
 }
 
 /** 1 for each of the rows l … l+3 that exists, else 0. */
-// @ts-ignore: decorator
 @inline export function alive(l: i32, n: i32): v128 {
   if (l + 4 <= n) return f32x4.splat(1);
   return f32x4(1, l + 1 < n ? 1 : 0, l + 2 < n ? 1 : 0, 0);
 }
 
-// @ts-ignore: decorator
 @inline export function lane0(v: v128): v128 { return i32x4.shuffle(v, v, 0, 0, 0, 0); }
-// @ts-ignore: decorator
 @inline export function lane1(v: v128): v128 { return i32x4.shuffle(v, v, 1, 1, 1, 1); }
-// @ts-ignore: decorator
 @inline export function lane2(v: v128): v128 { return i32x4.shuffle(v, v, 2, 2, 2, 2); }
-// @ts-ignore: decorator
 @inline export function lane3(v: v128): v128 { return i32x4.shuffle(v, v, 3, 3, 3, 3); }
 
 /** ⟨row, v⟩ of four rows. */
-// @ts-ignore: decorator
 @inline export function dots(r0: usize, r1: usize, r2: usize, r3: usize, v: usize, width: i32): v128 {
   let a0 = f32x4.splat(0), a1 = a0, a2 = a0, a3 = a0;
   for (let e = 0; e < width; e += 4) {
@@ -42,7 +35,6 @@ import { at } from './problem.as';
 }
 
 /** sums += Σ factor·row over four rows. */
-// @ts-ignore: decorator
 @inline export function addRows(r0: usize, r1: usize, r2: usize, r3: usize, factors: v128, sums: usize, width: i32): void {
   const f0 = lane0(factors), f1 = lane1(factors), f2 = lane2(factors), f3 = lane3(factors);
   for (let e = 0; e < width; e += 4) {

@@ -10,19 +10,14 @@ import { kernelRow } from './kernel-row.as';
 import { at, at8, b, BLOCK, block, cheapest, clearSums, costRow, flush, given, inverse, lowest, n, packed, totals, w, w4 } from './problem.as';
 import { addRows, alive, dots, lane0, lane1, lane2, lane3, rowAt } from './rows4.as';
 
-// @ts-ignore: decorator
 @inline const LOG2E: f64 = 1.4426950408889634;
 /** Largest |log v| before kernel rows are made anew, and the smallest column sum that float32 is sure of. */
-// @ts-ignore: decorator
 @inline const LARGEST_SCALING: f64 = 12;
-// @ts-ignore: decorator
 @inline const SMALLEST_SUM: f64 = 1e-16;
 /** Largest −log of a kernel entry: short of float32's smallest normal number, e⁻⁸⁷. */
-// @ts-ignore: decorator
 @inline const LARGEST_SPREAD: f64 = 80;
 
 /** Kernel row l (or the last) to `to` and its offset; its sum by lanes. */
-// @ts-ignore: decorator
 @inline function makeRow(cost: usize, l: i32, to: usize, offsets: usize, top: f64, low: f32, high: f32, binary: usize, width: i32): v128 {
   const existing = min(l, n - 1);
   const from = costRow(cost, existing);
@@ -138,7 +133,6 @@ export function scaledPlan(kernel: usize, v: usize, offsets: usize, plan: usize,
   return <f64>maxLanes(worst);
 }
 
-// @ts-ignore: decorator
 @inline function writePotentials(f4: v128, l: i32, count: i32, f: usize, fStep: usize, stride: i32): void {
   v128.store(lowest, f4);
   const rows = min(4, count - l);

@@ -63,7 +63,6 @@ export function attentionBlock(): i32 {
 }
 
 /** The first key that the query at `position` may see by its window. */
-// @ts-ignore: decorator
 @inline function windowStart(position: i32): i32 {
   return window > 0 ? max(0, position - window + 1) : 0;
 }
@@ -85,7 +84,6 @@ function blockStart(queryDocuments: usize, keyDocuments: usize): i32 {
 }
 
 /** Stores −∞ at `from` to `to`. */
-// @ts-ignore: decorator
 @inline function hide(row: usize, from: i32, to: i32): void {
   for (let j = from; j < to; j++) store<f32>(row + (<usize>j << 2), -Infinity);
 }

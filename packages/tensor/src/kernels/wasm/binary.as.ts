@@ -8,12 +8,10 @@ import { loadPart, storePart } from './math.as';
 const MAXIMUM: i32 = 0, MINIMUM: i32 = 1, GREATER: i32 = 2, GREATER_EQUAL: i32 = 3, LESS: i32 = 4, LESS_EQUAL: i32 = 5,
   EQUAL: i32 = 6;
 
-// @ts-ignore: decorator
 @inline function extreme(kind: i32, a: v128, b: v128): v128 {
   return kind == MAXIMUM ? f32x4.max(a, b) : f32x4.min(a, b);
 }
 
-// @ts-ignore: decorator
 @inline function compareFloats(kind: i32, a: v128, b: v128): v128 {
   if (kind == GREATER) return f32x4.gt(a, b);
   if (kind == GREATER_EQUAL) return f32x4.ge(a, b);
@@ -23,7 +21,6 @@ const MAXIMUM: i32 = 0, MINIMUM: i32 = 1, GREATER: i32 = 2, GREATER_EQUAL: i32 =
   return f32x4.ne(a, b);
 }
 
-// @ts-ignore: decorator
 @inline function compareInts(kind: i32, a: v128, b: v128): v128 {
   if (kind == GREATER) return i32x4.gt_s(a, b);
   if (kind == GREATER_EQUAL) return i32x4.ge_s(a, b);
@@ -34,7 +31,6 @@ const MAXIMUM: i32 = 0, MINIMUM: i32 = 1, GREATER: i32 = 2, GREATER_EQUAL: i32 =
 }
 
 /** out[i] = max or min of a[i·aStep], b[i·bStep]; steps 0 or 1. */
-// @ts-ignore: decorator
 @inline function extremeRun(kind: i32, a: usize, b: usize, out: usize, n: i32, aStep: i32, bStep: i32): void {
   const aBytes = <usize>aStep << 4, bBytes = <usize>bStep << 4;
   const a0 = v128.load32_splat(a), b0 = v128.load32_splat(b);
@@ -50,7 +46,6 @@ const MAXIMUM: i32 = 0, MINIMUM: i32 = 1, GREATER: i32 = 2, GREATER_EQUAL: i32 =
 }
 
 /** The same for a comparison; the results are bytes 0 and 1. */
-// @ts-ignore: decorator
 @inline function compareRun(
   kind: i32, ints: bool, a: usize, b: usize, out: usize, n: i32, aStep: i32, bStep: i32,
 ): void {
@@ -77,14 +72,12 @@ const MAXIMUM: i32 = 0, MINIMUM: i32 = 1, GREATER: i32 = 2, GREATER_EQUAL: i32 =
   }
 }
 
-// @ts-ignore: decorator
 @inline function run(kind: i32, ints: bool, a: usize, b: usize, out: usize, n: i32, aStep: i32, bStep: i32): void {
   if (kind <= MINIMUM) extremeRun(kind, a, b, out, n, aStep, bStep);
   else compareRun(kind, ints, a, b, out, n, aStep, bStep);
 }
 
 /** As `transposeWalk`: `axes` holds [size, a stride, b stride, counter] per outer axis, strides in bytes. */
-// @ts-ignore: decorator
 @inline function walk(
   kind: i32, ints: bool, a: usize, b: usize, out: usize, axes: usize, rank: i32, n: i32, aStep: i32, bStep: i32,
 ): void {

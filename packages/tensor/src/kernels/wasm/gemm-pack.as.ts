@@ -6,7 +6,6 @@
 import { transpose4, transposeRows4 } from './simd.as';
 
 /** The address of row i. */
-// @ts-ignore: decorator
 @inline export function rowAt(base: usize, stride: usize, index: usize, i: i32): usize {
   const row = index == 0 ? i : load<i32>(index + (<usize>i << 2));
   return base + <usize>row * stride;

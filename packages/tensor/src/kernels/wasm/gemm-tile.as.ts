@@ -184,7 +184,6 @@ export function rowDots(a: usize, aStep: usize, b: usize, colStep: usize, k: i32
 }
 
 /** *out += x·*b for one number, rounded as in the vectors. */
-// @ts-ignore: decorator
 @inline function addProduct(out: usize, x: v128, b: usize): void {
   v128.store32_lane(out, madd(x, v128.load32_splat(b), v128.load32_splat(out)), 0);
 }

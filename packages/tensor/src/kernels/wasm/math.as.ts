@@ -101,7 +101,6 @@ export function keepMathConstants(one: f32): void {
 }
 
 /** e^(x − n·ln 2) for the whole number n nearest to x/ln 2: in [√½, √2]. */
-// @ts-ignore: decorator
 @inline function expFraction(x: v128, n: v128): v128 {
   let r = madd(n, f32x4.splat(MINUS_LN2_HIGH), x);
   r = madd(n, f32x4.splat(MINUS_LN2_LOW), r);
@@ -115,7 +114,6 @@ export function keepMathConstants(one: f32): void {
 }
 
 /** e^x, error below 2 ulp; 0 where the result would be denormal (below −87.34), ∞ above 88.72. */
-// @ts-ignore: decorator
 @inline export function exp4(x: v128): v128 {
   const round = f32x4.splat(ROUND);
   const t = madd(x, f32x4.splat(LOG2E), round);
@@ -127,7 +125,6 @@ export function keepMathConstants(one: f32): void {
 }
 
 /** e^x for x ≤ 44, down to the smallest denormal: the result is 2^64 times too large until the last product. */
-// @ts-ignore: decorator
 @inline export function expWide4(value: v128): v128 {
   const x = f32x4.pmax(value, f32x4.splat(WIDE_LOW));
   const round = f32x4.splat(ROUND_WIDE);
@@ -137,7 +134,6 @@ export function keepMathConstants(one: f32): void {
 }
 
 /** ln x, error below 2 ulp; −∞ at 0, NaN below. */
-// @ts-ignore: decorator
 @inline export function log4(x: v128): v128 {
   const tiny = f32x4.lt(x, f32x4.splat(SMALLEST));
   const scaled = v128.bitselect(f32x4.mul(x, f32x4.splat(TWO23)), x, tiny);
@@ -168,20 +164,17 @@ export function keepMathConstants(one: f32): void {
 }
 
 /** 1 / (1 + e^−x). */
-// @ts-ignore: decorator
 @inline export function sigmoid4(x: v128): v128 {
   const one = f32x4.splat(ONE);
   return f32x4.div(one, f32x4.add(one, exp4(f32x4.neg(x))));
 }
 
 /** x / (1 + e^−x). */
-// @ts-ignore: decorator
 @inline export function silu4(x: v128): v128 {
   return f32x4.div(x, f32x4.add(f32x4.splat(ONE), exp4(f32x4.neg(x))));
 }
 
 /** tanh x, error below 2 ulp. */
-// @ts-ignore: decorator
 @inline export function tanh4(x: v128): v128 {
   const size = f32x4.abs(x);
   const z = f32x4.mul(x, x);
@@ -198,7 +191,6 @@ export function keepMathConstants(one: f32): void {
 }
 
 /** ln(1 + e^x) = max(x, 0) + ln(1 + e^−|x|). */
-// @ts-ignore: decorator
 @inline export function softplus4(x: v128): v128 {
   const e = exp4(f32x4.neg(f32x4.abs(x)));
   // ln(1 + e), corrected for what the sum rounded away
@@ -209,7 +201,6 @@ export function keepMathConstants(one: f32): void {
 }
 
 /** The error function, absolute error below 1.5e-7 (Abramowitz & Stegun 7.1.26, as in tfjs). */
-// @ts-ignore: decorator
 @inline export function erf4(x: v128): v128 {
   const size = f32x4.abs(x);
   const one = f32x4.splat(ONE);
@@ -223,7 +214,6 @@ export function keepMathConstants(one: f32): void {
 }
 
 /** The first `count` (1 to 3) floats at `address`, the other lanes 0. */
-// @ts-ignore: decorator
 @inline export function loadPart(address: usize, count: i32): v128 {
   if (count == 1) return v128.load32_zero(address);
   const pair = v128.load64_zero(address);
@@ -231,7 +221,6 @@ export function keepMathConstants(one: f32): void {
 }
 
 /** Stores the first `count` (1 to 3) lanes. */
-// @ts-ignore: decorator
 @inline export function storePart(address: usize, value: v128, count: i32): void {
   if (count == 1) { v128.store32_lane(address, value, 0); return; }
   v128.store64_lane(address, value, 0);
@@ -240,14 +229,9 @@ export function keepMathConstants(one: f32): void {
 
 // One number: the same code on one lane, for loops' ends and scalars.
 
-// @ts-ignore: decorator
 @inline export function exp1(x: f32): f32 { return f32x4.extract_lane(exp4(f32x4.splat(x)), 0); }
 /** `expWide4` of one number; that of 44 above it. */
-// @ts-ignore: decorator
 @inline export function expWide1(x: f32): f32 { return f32x4.extract_lane(expWide4(f32x4.splat(min<f32>(x, 44))), 0); }
-// @ts-ignore: decorator
 @inline export function log1(x: f32): f32 { return f32x4.extract_lane(log4(f32x4.splat(x)), 0); }
-// @ts-ignore: decorator
 @inline export function sigmoid1(x: f32): f32 { return f32x4.extract_lane(sigmoid4(f32x4.splat(x)), 0); }
-// @ts-ignore: decorator
 @inline export function tanh1(x: f32): f32 { return f32x4.extract_lane(tanh4(f32x4.splat(x)), 0); }

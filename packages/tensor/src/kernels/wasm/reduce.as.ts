@@ -33,12 +33,10 @@ function sumRun(x: usize, count: i32): f64 { return run(x, count, false); }
 /** Σ x², parts as in a sum: 2 flops a float, as fast as memory. */
 export function sumSquares(x: usize, count: i32): f64 { return run(x, count, true); }
 
-// @ts-ignore: decorator
 @inline function term(value: v128, squared: bool, sum: v128): v128 {
   return squared ? madd(value, value, sum) : f32x4.add(sum, value);
 }
 
-// @ts-ignore: decorator
 @inline function run(x: usize, count: i32, squared: bool): f64 {
   let total: f64 = 0;
   let i = 0;

@@ -5,7 +5,6 @@
 import { madd, sumLanes } from './simd.as';
 
 /** Σ a·b of two rows. */
-// @ts-ignore: decorator
 @inline function dot(a: usize, b: usize, n: i32): f32 {
   let s = f32x4.splat(0), t = s;
   let i = 0;
@@ -19,7 +18,6 @@ import { madd, sumLanes } from './simd.as';
   return total;
 }
 
-// @ts-ignore: decorator
 @inline function inverseRms(x: usize, n: i32, epsilon: f32): f32 {
   return 1 / sqrt<f32>(dot(x, x, n) / <f32>n + epsilon);
 }

@@ -31,7 +31,6 @@ export function swigluRow(g: usize, out: usize, n: i32, scale: f32): void {
   }
 }
 
-// @ts-ignore: decorator
 @inline function gateSlope(g: v128, s: v128): v128 {
   // s·(1 + g·(1 − s))
   const one = f32x4.splat(1);
@@ -56,7 +55,6 @@ export function swigluRowGrad(x: usize, dy: usize, dx: usize, out: usize, n: i32
 }
 
 /** Writes `out` and sums only if `scaled`. */
-// @ts-ignore: decorator
 @inline function rowGrad(g: usize, dy: usize, dg: usize, out: usize, n: i32, scale: f32, scaled: bool): f32 {
   let u = g + (<usize>n << 2), du = dg + (<usize>n << 2), i = 0;
   const c = f32x4.splat(scale);

@@ -30,7 +30,6 @@ function copyCells(x: usize, xRow: usize, out: usize, outRow: usize, rows: i32, 
 }
 
 /** Copies `bytes` (a multiple of 4): vectors for short runs, where a call of memory.copy costs more than it moves. */
-// @ts-ignore: decorator
 @inline function copyRun(to: usize, from: usize, bytes: usize): void {
   if (bytes > 512) { memory.copy(to, from, bytes); return; }
   let at: usize = 0;
@@ -39,7 +38,6 @@ function copyCells(x: usize, xRow: usize, out: usize, outRow: usize, rows: i32, 
 }
 
 /** Stores one element `count` times. */
-// @ts-ignore: decorator
 @inline function fillRun(to: usize, from: usize, count: i32): void {
   const value = v128.load32_splat(from);
   let i = 0;

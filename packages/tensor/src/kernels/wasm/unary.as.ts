@@ -2,7 +2,6 @@
 import { erf4, exp4, loadPart, log4, sigmoid4, softplus4, storePart, tanh4 } from './math.as';
 
 // The order is that of UNARY_KERNELS in unary.ts.
-// @ts-ignore: decorator
 @inline function apply(kind: i32, x: v128): v128 {
   if (kind == 0) return exp4(x);
   if (kind == 1) return log4(x);
@@ -17,13 +16,11 @@ import { erf4, exp4, loadPart, log4, sigmoid4, softplus4, storePart, tanh4 } fro
 }
 
 /** −1, 0 or 1; 0 for NaN, as in tfjs. */
-// @ts-ignore: decorator
 @inline function sign4(x: v128): v128 {
   const zero = f32x4.splat(0), one = f32x4.splat(1);
   return f32x4.sub(v128.and(f32x4.gt(x, zero), one), v128.and(f32x4.lt(x, zero), one));
 }
 
-// @ts-ignore: decorator
 @inline function run(kind: i32, x: usize, out: usize, n: i32): void {
   let i = 0;
   for (; i + 8 <= n; i += 8) {
