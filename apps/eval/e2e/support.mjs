@@ -1,9 +1,11 @@
 // What the end-to-end tests share: a folder with a tiny suite, and the built program.
-import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { filesIn, json, startProgram, until } from '../../../tools/e2e/program.mjs';
+
+export { filesIn, json, until };
 
 const program = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
 
@@ -73,24 +75,8 @@ export function workspace(t) {
   return folder;
 }
 
-/** Starts the program; `ended` resolves to {code, stdout, stderr}. */
-export function start(cwd, args, env = {}) {
-  const child = spawn(process.execPath, [program, ...args], {
-    cwd,
-    env: { ...process.env, NO_COLOR: '1', ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  const out = { stdout: '', stderr: '' };
-  for (const stream of ['stdout', 'stderr'])
-    child[stream].setEncoding('utf8').on('data', text => {
-      out[stream] += text;
-    });
-  const ended = new Promise((resolve, reject) => {
-    child.on('error', reject);
-    child.on('close', (code, signal) => resolve({ code: code ?? signal, ...out }));
-  });
-  return { child, out, ended };
-}
+/** Starts the program: see `startProgram`. */
+export const start = (cwd, args, env) => startProgram(program, cwd, args, { env });
 
 export const cli = (cwd, args, env) => start(cwd, args, env).ended;
 
@@ -108,18 +94,6 @@ const logs = cwd =>
     .filter(name => name.endsWith('run.log'))
     .map(name => `\n--- ${name}\n${readFileSync(join(cwd, 'runs', name), 'utf8').slice(-1500)}`)
     .join('');
-
-/** Resolves once `condition` holds. */
-export async function until(condition, what, seconds = 60) {
-  for (const end = Date.now() + seconds * 1000; Date.now() < end; ) {
-    if (condition()) return;
-    await new Promise(resolve => setTimeout(resolve, 10));
-  }
-  throw new Error(`waited in vain for ${what}`);
-}
-
-export const json = path => JSON.parse(readFileSync(path, 'utf8'));
-export const filesIn = folder => (existsSync(folder) ? readdirSync(folder, { recursive: true }).sort() : []);
 
 /** The tables without the columns that depend on the clock. */
 export function timelessTables(results, name = 'tiny') {

@@ -1,12 +1,12 @@
 // What the end-to-end tests share: a folder with small texts and a small configuration, and the built program.
-import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { filesIn, json, startProgram, until } from '../../../tools/e2e/program.mjs';
 import { root } from '../../../tools/lanes/process.mjs';
 
-export { root };
+export { filesIn, json, root, until };
 
 const program = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
 
@@ -55,27 +55,8 @@ export function workspace(t) {
 
 export const set = (...pairs) => pairs.flatMap(pair => ['--set', pair]);
 
-/** Starts the program; `ended` resolves to {code, stdout, stderr}. */
-export function start(cwd, args, { env = {}, shell } = {}) {
-  const command = [process.execPath, program, ...args];
-  const [file, ...rest] =
-    shell === undefined ? command : ['sh', '-c', `${shell}; exec "$0" "$@"`, ...command];
-  const child = spawn(file, rest, {
-    cwd,
-    env: { ...process.env, NO_COLOR: '1', ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  const out = { stdout: '', stderr: '' };
-  for (const stream of ['stdout', 'stderr'])
-    child[stream].setEncoding('utf8').on('data', text => {
-      out[stream] += text;
-    });
-  const ended = new Promise((resolve, reject) => {
-    child.on('error', reject);
-    child.on('close', (code, signal) => resolve({ code: code ?? signal, ...out }));
-  });
-  return { child, out, ended };
-}
+/** Starts the program: see `startProgram`. */
+export const start = (cwd, args, options) => startProgram(program, cwd, args, options);
 
 /** Runs the program to its end. */
 export const cli = (cwd, args, options) => start(cwd, args, options).ended;
@@ -86,15 +67,6 @@ export async function ok(cwd, args, options) {
   if (result.code !== 0)
     throw new Error(`spectra-trainer ${args.join(' ')} ended with ${result.code}\n${result.stderr}`);
   return result;
-}
-
-/** Resolves once `condition` holds; it is asked every few milliseconds. */
-export async function until(condition, what, seconds = 30) {
-  for (const end = Date.now() + seconds * 1000; Date.now() < end; ) {
-    if (condition()) return;
-    await new Promise(resolve => setTimeout(resolve, 3));
-  }
-  throw new Error(`waited in vain for ${what}`);
 }
 
 /** The complete rows of a metrics file that may still grow. */
@@ -112,11 +84,6 @@ export const without = (record, keys) =>
 
 /** The rows without what depends on the clock. */
 export const timeless = run => rows(run).map(row => without(row, TIMING_KEYS));
-
-export const json = path => JSON.parse(readFileSync(path, 'utf8'));
-
-/** All files below a folder, relative, sorted. */
-export const filesIn = folder => (existsSync(folder) ? readdirSync(folder, { recursive: true }).sort() : []);
 
 /** Steps that have a checkpoint, rising. */
 export const checkpoints = run =>
