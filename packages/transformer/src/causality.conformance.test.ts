@@ -167,15 +167,16 @@ it('has few decisions so close that rounding could turn them', async () => {
   const k = live.architecture.moe!.k;
   let near = 0;
   let all = 0;
-  for (const { probabilities } of forward(live, randomRows(5, 16, 32), 'potentials').routings) {
+  const rows = randomRows(5, BACKEND === 'webgpu' ? 16 : 64, 32);
+  for (const { probabilities } of forward(live, rows, 'potentials').routings) {
     for (const row of (await probabilities.array()) as number[][]) {
       const sorted = [...row].sort((a, b) => b - a);
       all++;
-      if (sorted[k - 1]! - sorted[k]! < 1e-6) near++;
+      if (sorted[k - 1]! - sorted[k]! < 1e-5) near++;
     }
   }
   console.log(
-    `near ties (k-th and next probability within 1e-6): ${near} of ${all} decisions, ${((100 * near) / all).toFixed(3)} %`,
+    `near ties (k-th and next probability within 1e-5): ${near} of ${all} decisions, ${((100 * near) / all).toFixed(3)} %`,
   );
-  expect(near / all).toBeLessThan(0.01);
+  expect(near / all).toBeLessThan(0.001);
 });
