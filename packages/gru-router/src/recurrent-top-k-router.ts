@@ -101,7 +101,8 @@ export interface RmoeRoutersOptions extends RecurrentRoutersOptions {
 }
 
 /**
- * The layerwise recurrent router (Qiu et al. 2025, RMoE), one per layer from below: x' = V_l x, h_l = GRU(x', h_{l−1}) with
+ * The layerwise recurrent router (RMoE: Qiu et al. 2025, "Layerwise Recurrent Router for Mixture-of-Experts", equations 4–6;
+ * p = 128 and α = 0.01 are the paper's), one per layer from below: x' = V_l x, h_l = GRU(x', h_{l−1}) with
  * one GRU for all layers and h = 0 below the first, P = softmax(W_l h_l). Each layer has its V (`projection.weight`) and W
  * (`gate.weight`).
  *

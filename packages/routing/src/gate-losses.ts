@@ -66,8 +66,8 @@ export type GateOrthogonality = (typeof GATE_ORTHOGONALITY)[number];
 
 /**
  * How far the rows of a gate [E,H] are from orthogonal. `simbal`: Σ|W·Wᵀ − I| over all pairs, lengths included (Omi et
- * al. 2025, SimBal). `ernie`: the mean over pairs of (Ŵ·Ŵᵀ − I)², Ŵ the normalised rows (ERNIE 4.5 technical report,
- * 2025, router orthogonalization loss).
+ * al. 2025, "Load Balancing Mixture of Experts with Similarity Preserving Routers"). `ernie`: the mean over pairs of
+ * (Ŵ·Ŵᵀ − I)², Ŵ the normalised rows (ERNIE 4.5 technical report, 2025, router orthogonalization loss).
  */
 export function gateOrthogonalityLoss(gate: Tensor2D, form: GateOrthogonality): Scalar {
   return tf.tidy(() => {

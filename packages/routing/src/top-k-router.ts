@@ -156,7 +156,7 @@ export class TopKRouter implements Router {
       };
       if (!context.training) return { ...decision, loss: tf.scalar(0), losses: {}, statistics: {} };
       const losses = {
-        balance: switchBalanceLoss(probabilities, load, input),
+        balance: switchBalanceLoss(this.balancedShares(probabilities, input), load, input),
         z: routerZLoss(input),
         ...this.optionalLosses(scores, probabilities, input),
       };
@@ -205,6 +205,11 @@ export class TopKRouter implements Router {
     // sigmoids of far negative logits may all be 0 in float32
     const shares = tf.div(scores, tf.maximum(tf.sum(scores, 1, true), 1e-30)) as Tensor2D;
     return input.mask === undefined ? shares : (tf.mul(shares, tf.expandDims(input.mask, 1)) as Tensor2D);
+  }
+
+  /** [N,E] what the balancing loss takes means of, 0 at padding: the probabilities themselves. */
+  protected balancedShares(probabilities: Tensor2D, _input: GateInput): Tensor2D {
+    return probabilities;
   }
 
   /** What `commit` needs of a micro-batch. */
