@@ -1,5 +1,6 @@
 // A suite from its first run to its report; killed, resumed, on one process and on two: the same tables.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   cpSync,
@@ -22,6 +23,19 @@ const steps = folder =>
   filesIn(join(folder, 'runs'))
     .filter(name => name.endsWith('metrics.jsonl'))
     .map(name => readFileSync(join(folder, 'runs', name), 'utf8').split('\n').length - 1);
+
+/** The process of a run that is under way. */
+const runningPid = folder =>
+  filesIn(join(folder, 'runs'))
+    .filter(name => name.endsWith('run.lock'))
+    .flatMap(name => {
+      try {
+        return [json(join(folder, 'runs', name)).pid];
+      } catch {
+        return []; // it is being written, or has just gone
+      }
+    })
+    .find(isAlive);
 
 const isAlive = pid => {
   try {
@@ -77,14 +91,38 @@ test('one process, two processes, and a suite that is killed twice end with the 
   const status = await ok(killed, ['status', 'suite.yaml', ...AT, '--json']);
   assert.ok(JSON.parse(status.stdout).some(run => run.status !== 'done'));
 
-  // and a run whose process dies without a word is made again
+  // and a run whose process dies without a word is a failure with its reason; the next time it goes on
+  const third = start(killed, ['resume', 'suite.yaml', ...AT, '--jobs', '1']);
+  const pid = () => runningPid(killed);
+  await until(() => pid() !== undefined, 'a run under way');
+  process.kill(pid(), 'SIGKILL');
+  const lost = await third.ended;
+  assert.equal(lost.code, 1, lost.stderr);
+  assert.match(lost.stderr, /failed: .*OUT_OF_MEMORY: its process ended by signal SIGKILL/);
+  const reasons = json(join(killed, 'results/tiny/tables.json')).flatMap(table =>
+    table.rows.flatMap(row => row.failures.map(failure => failure.reason)),
+  );
+  assert.ok(
+    reasons.some(reason => reason.startsWith('OUT_OF_MEMORY')),
+    'the report tells it too',
+  );
   await ok(killed, ['resume', 'suite.yaml', ...AT, '--jobs', '2']);
   assert.deepEqual(timelessTables(join(killed, 'results')), expected, 'interruptions do not change numbers');
 });
 
-test('another clone goes on from the rows alone, and trains nothing twice', async t => {
+test('another clone goes on from the rows alone, which are committed as they come, and trains nothing twice', async t => {
   const [here, there] = [workspace(t), workspace(t)];
-  await ok(here, ['run', 'suite.yaml', ...AT]);
+  const outside = await cli(here, ['run', 'suite.yaml', ...AT, '--commit']);
+  assert.equal(outside.code, 2, outside.stderr);
+  assert.match(outside.stderr, /in no git repository/);
+  const git = (...args) => execFileSync('git', ['-C', here, ...args], { encoding: 'utf8' }).trim();
+  git('init', '--quiet');
+  git('config', 'user.name', 'Tester');
+  git('config', 'user.email', 'tester@example.org');
+  await ok(here, ['run', 'suite.yaml', ...AT, '--commit']);
+  const messages = git('log', '--format=%s').split('\n');
+  assert.ok(messages.includes('Record SPECTRA, seed 0.'), messages.join('\n'));
+  assert.equal(git('ls-files').split('\n').length, 7, 'every row and nothing else');
   cpSync(join(here, 'results/runs'), join(there, 'results/runs'), { recursive: true });
   const one = rows(there)[0];
   rmSync(join(there, 'results/runs', one));

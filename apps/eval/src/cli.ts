@@ -42,6 +42,7 @@ for (const [name, what] of [
         .default('local'),
     )
     .option('--slurm-option <text>', 'a further #SBATCH line, e.g. "--gpus=1" (repeatable)', collect, [])
+    .option('--commit', 'commit each row to git as soon as its run has ended', false)
     .option('--dry-run', 'print the plan with its time, train nothing', false)
     .action(async (path: string, options) => {
       const { runCommand, resumeCommand } = await import('./commands/run.ts');

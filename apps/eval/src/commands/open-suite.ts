@@ -14,6 +14,7 @@ export interface SuiteOptions {
   readonly results: string;
 }
 
+export const storePath = ({ runs }: SuiteOptions): string => join(runs, 'store.sqlite');
 export const rowsFolder = ({ results }: SuiteOptions): string => join(results, 'runs');
 
 /** Resolving widths and sizes builds small routers, for which the plain backend is enough. */
@@ -26,7 +27,7 @@ export async function openSchedule(path: string, options: SuiteOptions): Promise
   const plan = await openPlan(path);
   return new Schedule({
     plan,
-    store: new Store(join(options.runs, 'store.sqlite')),
+    store: new Store(storePath(options)),
     runs: options.runs,
     rows: rowsFolder(options),
     program: thisProgram(),

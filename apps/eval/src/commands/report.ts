@@ -1,5 +1,5 @@
 /** Writes everything that the rows allow: page, Markdown, LaTeX, raw tables, figures, the harness's files. */
-import { rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { makeFolder, writeAtomically } from '@spectra/trainer';
 import { svgFiles } from '../figures/figure.ts';
@@ -8,16 +8,18 @@ import { htmlReport } from '../report/html.ts';
 import { latexTables } from '../report/latex.ts';
 import { markdownReport } from '../report/markdown.ts';
 import { reportData } from '../report/report-data.ts';
+import { Store } from '../schedule/store.ts';
 import type { Plan } from '../suite/expand.ts';
 import { allArms, rowsIn, tableResults } from '../tables/results.ts';
-import { openPlan, rowsFolder, type SuiteOptions } from './open-suite.ts';
+import { openPlan, rowsFolder, type SuiteOptions, storePath } from './open-suite.ts';
 
 export async function reportCommand(path: string, options: SuiteOptions): Promise<void> {
   console.log(writeReport(await openPlan(path), options));
 }
 
-/** Returns the page's path. The same rows give the same files. */
-export function writeReport(plan: Plan, options: SuiteOptions): string {
+/** Returns the page's path. The same rows and failures give the same files. */
+export function writeReport(asked: Plan, options: SuiteOptions): string {
+  const plan = withFailures(asked, options);
   const folder = join(options.results, plan.suite.name);
   const rows = relative(folder, rowsFolder(options)).replaceAll('\\', '/');
   const data = reportData(plan, rowsIn(rowsFolder(options)));
@@ -34,6 +36,25 @@ export function writeReport(plan: Plan, options: SuiteOptions): string {
   }
   writeHarnessFiles(plan, options, folder);
   return join(folder, 'report.html');
+}
+
+/** The plan with the reasons of runs that failed here and are no rows, since they are tried again: memory, a missing file. */
+function withFailures(plan: Plan, options: SuiteOptions): Plan {
+  if (!existsSync(storePath(options))) return plan;
+  const store = new Store(storePath(options));
+  const failed = new Map(
+    store
+      .runs(plan)
+      .flatMap(({ id, status, code, reason }) => (status === 'failed' ? [[id, `${code}: ${reason}`]] : [])),
+  );
+  store.close();
+  const recorded = rowsIn(rowsFolder(options));
+  const entries = plan.entries.map(entry => {
+    const reason =
+      entry.run === undefined || recorded(entry.run) !== undefined ? undefined : failed.get(entry.run);
+    return reason === undefined ? entry : { ...entry, reason };
+  });
+  return { ...plan, entries };
 }
 
 /** A folder per model with its results, as the harness writes them; of the runs of T1 that have tasks. */

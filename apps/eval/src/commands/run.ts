@@ -1,13 +1,13 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { SpectraError } from '@spectra/tensor';
 import { EXIT, exitCodeOfSignal, makeFolder } from '@spectra/trainer';
 import { lockFolder } from '../runs/folder-lock.ts';
 import { estimatePlan } from '../schedule/dry-run.ts';
 import { launchLocally } from '../schedule/local-launcher.ts';
+import { RowCommits } from '../schedule/row-commits.ts';
 import type { Schedule } from '../schedule/schedule.ts';
 import { launchOnSlurm } from '../schedule/slurm-launcher.ts';
-import { openSchedule, type SuiteOptions } from './open-suite.ts';
+import { openSchedule, type SuiteOptions, storePath } from './open-suite.ts';
 import { writeReport } from './report.ts';
 
 export interface RunOptions extends SuiteOptions {
@@ -15,6 +15,8 @@ export interface RunOptions extends SuiteOptions {
   readonly launcher: 'local' | 'slurm';
   readonly slurmOption: readonly string[];
   readonly dryRun: boolean;
+  /** Whether rows are committed as they come. */
+  readonly commit: boolean;
 }
 
 /** Trains what is left of a suite, then writes its report. */
@@ -40,7 +42,7 @@ export async function runCommand(path: string, options: RunOptions): Promise<voi
 
 /** The same for a suite that was begun before; `FILE_MISSING` if it was not. */
 export async function resumeCommand(path: string, options: RunOptions): Promise<void> {
-  if (!existsSync(join(options.runs, 'store.sqlite'))) {
+  if (!existsSync(storePath(options))) {
     throw new SpectraError('FILE_MISSING', {
       message: 'no suite was begun here.',
       where: options.runs,
@@ -51,9 +53,18 @@ export async function resumeCommand(path: string, options: RunOptions): Promise<
 }
 
 async function launch(schedule: Schedule, options: RunOptions): Promise<void> {
+  const commit = options.commit ? committer(schedule) : undefined;
+  // those of a launch that was killed between a run and its commit
+  commit?.(`Record runs of ${schedule.plan.suite.name}.`);
   const left = schedule.left().length;
   const total = schedule.plan.runs.length;
   console.error(`${total} runs, ${total - left} on record, ${left} to make`);
+  const others = schedule.otherSources();
+  if (others.rows > 0) {
+    console.error(
+      `${others.rows} of them by other versions of the program (${others.sources.join(', ')}); a row that is removed is made again`,
+    );
+  }
   if (options.launcher === 'slurm') {
     const submitted = launchOnSlurm(schedule, options.jobs, options.slurmOption);
     console.log(
@@ -63,7 +74,7 @@ async function launch(schedule: Schedule, options: RunOptions): Promise<void> {
     );
     return;
   }
-  const signal = await launchLocally(schedule, options.jobs);
+  const signal = await launchLocally(schedule, options.jobs, run => commit?.(`Record ${run.label}.`));
   if (signal !== undefined) {
     console.error(`Saved. Continue with: spectra-eval resume ${schedule.plan.path}`);
     process.exitCode = exitCodeOfSignal(signal);
@@ -71,6 +82,15 @@ async function launch(schedule: Schedule, options: RunOptions): Promise<void> {
   }
   console.log(`report: ${writeReport(schedule.plan, options)}`);
   process.exitCode = exitCodeOfPlan(schedule);
+}
+
+/** A commit that fails, for a lock or a name that is not set, stops nothing: it says why and the next one takes its rows along. */
+function committer({ rows, announce }: Schedule): (message: string) => void {
+  const commits = new RowCommits(rows);
+  return message => {
+    const problem = commits.commit(message);
+    if (problem !== undefined) announce(`not committed yet: ${problem}`);
+  };
 }
 
 /** 1 if any run failed or was not valid: the rest of the suite is there all the same. */

@@ -66,7 +66,7 @@ export function curveFigures(arms: readonly ArmResult[]): Figure[] {
     .map(([id, title, unit, drawn]) => ({
       id,
       title,
-      caption: 'Mean over seeds; bands are one standard deviation.',
+      caption: 'Mean over seeds; bands are one standard deviation, cut at 0.',
       body: bandPlot(drawn, unit, title),
       runs,
     }));
@@ -79,7 +79,8 @@ function band(rows: readonly RunRow[], series: Series): Point[] {
     const values = all.flatMap(({ values: own }) => own[i] ?? []);
     if (values.length === 0) return [];
     const [centre, deviation] = [mean(values), standardDeviation(values)];
-    return [{ step, value: centre, low: centre - deviation, high: centre + deviation }];
+    // nothing that is drawn can be negative
+    return [{ step, value: centre, low: Math.max(0, centre - deviation), high: centre + deviation }];
   });
 }
 

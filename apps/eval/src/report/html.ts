@@ -4,7 +4,7 @@ import { formatDuration } from '@spectra/trainer';
 import { COLOURS } from '../figures/figure.ts';
 import type { Cell, Column, Table } from '../tables/table.ts';
 import { bestRows, cellText, footnotes, isNumber, tableKey } from './format.ts';
-import type { Headline, ReportData, RunUse } from './report-data.ts';
+import { type Headline, mixedSources, type ReportData, type RunUse } from './report-data.ts';
 
 /** `rows`: where the rows lie, relative to the page. */
 export function htmlReport(data: ReportData, rows: string): string {
@@ -29,10 +29,13 @@ export function htmlReport(data: ReportData, rows: string): string {
   });
 }
 
-function subtitle({ plan, runs }: ReportData): string {
+function subtitle({ plan, runs, sources }: ReportData): string {
   const done = runs.filter(({ row }) => row?.status === 'done').length;
-  const failed = runs.filter(({ row }) => row?.status === 'failed').length;
-  return `Suite ${plan.suite.name}: ${done} of ${runs.length} runs done${failed === 0 ? '' : `, ${failed} failed`}.`;
+  const failed = runs.filter(({ row, reason }) => row?.status === 'failed' || reason !== undefined).length;
+  return [
+    `Suite ${plan.suite.name}: ${done} of ${runs.length} runs done${failed === 0 ? '' : `, ${failed} failed`}.`,
+    ...(sources.length < 2 ? [] : [mixedSources(sources)]),
+  ].join(' ');
 }
 
 const MARKS = { met: '✓ met', missed: '✗ missed', info: '' } as const;
@@ -69,13 +72,19 @@ ${notes.length > 0 && html`<ul class="notes note">${notes.map(note => html`<li>$
 
 function tableCell(cell: Cell, column: Column, best: boolean): TableCell {
   if (cell === null) return null;
-  if (!isNumber(cell)) return cell;
+  if (!isNumber(cell)) return textCell(cell);
   const { value, deviation, bracket } = cellText(cell, column);
   const shown = best ? html`<b>${value}</b>` : html`${value}`;
   return {
     content: html`${shown}${deviation && html` <small>± ${deviation}</small>`}${bracket && html` <small>(${bracket})</small>`}`,
     sort: cell.value,
   };
+}
+
+/** A p with its mark, or an interval, sorts by its number. */
+function textCell(text: string): TableCell {
+  const [, number] = /^(−?[\d.]+(?:e[-+]\d+)?)(?:$| \*$|, decides| …)/.exec(text) ?? [];
+  return number === undefined ? text : { content: html`${text}`, sort: Number(number.replace('−', '-')) };
 }
 
 /** `0 1 2`: each seed's row. */
@@ -87,16 +96,27 @@ function links(ids: readonly string[], runs: readonly RunUse[], rows: string): H
 }
 
 function runSection(runs: readonly RunUse[], rows: string): Section {
-  const columns = ['run', 'what', 'status', 'loss', 'tokens', 'tokens/s', 'training', 'backend', 'used in'];
+  const columns = [
+    'run',
+    'what',
+    'status',
+    'loss',
+    'tokens',
+    'tokens/s',
+    'training',
+    'backend',
+    'source',
+    'used in',
+  ];
   return {
     id: 'runs',
     title: 'Runs',
     body: table(
       columns.map(name => ({ name })),
-      runs.map(({ id, label, uses, row }) => [
+      runs.map(({ id, label, uses, row, reason }) => [
         row === undefined ? id : { content: html`<a href="${rows}/${id}.json">${id}</a>`, sort: id },
         label,
-        statusText(row),
+        statusText(row, reason),
         row?.evaluation?.causal.loss ?? null,
         row?.training?.tokens ?? null,
         row?.training === undefined ? null : Math.round(row.training.tokens_per_second),
@@ -104,6 +124,7 @@ function runSection(runs: readonly RunUse[], rows: string): Section {
           ? null
           : { content: html`${formatDuration(row.training.seconds)}`, sort: row.training.seconds },
         row?.environment.backend ?? null,
+        row?.environment.source ?? null,
         uses.join(', '),
       ]),
       { label: 'Runs' },
@@ -111,7 +132,7 @@ function runSection(runs: readonly RunUse[], rows: string): Section {
   };
 }
 
-function statusText(row: RunUse['row']): string {
-  if (row === undefined) return 'not there yet';
+function statusText(row: RunUse['row'], reason: RunUse['reason']): string {
+  if (row === undefined) return reason === undefined ? 'not there yet' : `failed: ${reason.split(':')[0]}`;
   return row.failure === undefined ? 'done' : `failed: ${row.failure.code}`;
 }

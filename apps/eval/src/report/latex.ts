@@ -67,7 +67,14 @@ const SPECIAL: Readonly<Record<string, string>> = {
   τ: '$\\tau$',
   η: '$\\eta$',
   '–': '--',
+  '<': '$<$',
+  '>': '$>$',
+  '|': '$|$',
   '’': "'",
 };
 
-export const latexText = (text: string): string => [...text].map(c => SPECIAL[c] ?? c).join('');
+/** Keywords may hold any character; what LaTeX has no glyph for without further packages is named by its code point. */
+export const latexText = (text: string): string =>
+  [...text].map(c => SPECIAL[c] ?? (c.codePointAt(0)! > 0xff ? codePoint(c) : c)).join('');
+
+const codePoint = (c: string): string => `U+${c.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')}`;

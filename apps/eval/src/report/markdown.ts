@@ -2,7 +2,7 @@
 import { svgFiles } from '../figures/figure.ts';
 import type { Table } from '../tables/table.ts';
 import { bestRows, cellText, footnotes } from './format.ts';
-import type { ReportData, RunUse } from './report-data.ts';
+import { mixedSources, type ReportData, type RunUse } from './report-data.ts';
 
 /** `rows` and `figures`: where rows and figures lie, relative to the file. */
 export function markdownReport(data: ReportData, rows: string, figures: string): string {
@@ -10,6 +10,7 @@ export function markdownReport(data: ReportData, rows: string, figures: string):
   const parts = [
     `# ${suite.title}`,
     ...(suite.note === undefined ? [] : [suite.note]),
+    ...(data.sources.length < 2 ? [] : [mixedSources(data.sources)]),
     data.headlines
       .map(({ name, value, bound, status, note }) => {
         const mark = status === 'info' ? '' : `, ${status}`;

@@ -24,6 +24,8 @@ export interface RunUse {
   /** `T1 SPECTRA`, … */
   readonly uses: readonly string[];
   readonly row: RunRow | undefined;
+  /** Why it failed, where that is no row. */
+  readonly reason: string | undefined;
 }
 
 export interface ReportData {
@@ -32,6 +34,8 @@ export interface ReportData {
   readonly figures: readonly Figure[];
   readonly headlines: readonly Headline[];
   readonly runs: readonly RunUse[];
+  /** The versions of the program that rows were made by, in the order of the runs. */
+  readonly sources: readonly string[];
   /** When the newest row was finished; undefined without any. */
   readonly date: string | undefined;
 }
@@ -52,6 +56,7 @@ export function reportData(plan: Plan, source: RowSource): ReportData {
       ),
     ],
     row: source(id),
+    reason: plan.entries.find(({ run }) => run === id)?.reason,
   }));
   const dates = runs.flatMap(({ row }) => row?.finished ?? []).sort();
   return {
@@ -60,9 +65,14 @@ export function reportData(plan: Plan, source: RowSource): ReportData {
     figures: buildFigures(plan, source),
     headlines: headlines(plan, source, tables),
     runs,
+    sources: [...new Set(runs.flatMap(({ row }) => row?.environment.source ?? []))],
     date: dates.at(-1)?.slice(0, 16).replace('T', ' '),
   };
 }
+
+/** What a reader must know of rows that different versions made. */
+export const mixedSources = (sources: readonly string[]): string =>
+  `Rows come from ${sources.length} versions of the program (${sources.join(', ')}); a row names its own.`;
 
 function headlines(plan: Plan, source: RowSource, tables: readonly Table[]): Headline[] {
   const main = tableResults(plan, 'T1', source);

@@ -5,6 +5,7 @@ import { Rng, setBackend } from '@spectra/tensor';
 import { describe, expect, it } from 'vitest';
 import { writeReport } from '../commands/report.ts';
 import { type RunRow, writeRow } from '../runs/row.ts';
+import { Store } from '../schedule/store.ts';
 import { expandSuite, type Plan } from '../suite/expand.ts';
 import { loadSuite } from '../suite/load.ts';
 import { buildTables } from '../tables/build-tables.ts';
@@ -169,6 +170,26 @@ describe('the report', () => {
       expect(page).toContain(title);
   });
 
+  it('tells why a run failed here that is no row, and sorts p by its number', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'spectra-failed-'));
+    const runs = join(folder, 'work');
+    const [lost] = plan.runs;
+    for (const [id, row] of rowsOf(plan)) if (id !== lost!.id) writeRow(join(folder, 'runs'), row);
+    const store = new Store(join(runs, 'store.sqlite'));
+    store.syncPlan(plan);
+    store.failed(lost!.id, { code: 'OUT_OF_MEMORY', message: 'memory ran out.' });
+    store.close();
+    writeReport(plan, { results: folder, runs });
+    const tables = JSON.parse(readFileSync(join(folder, 'tiny/tables.json'), 'utf8')) as Table[];
+    const row = tableOf(tables, 'T1').rows.find(({ label }) => label === 'SPECTRA')!;
+    expect(row.failures).toEqual([{ arm: 'spectra', seed: 0, reason: 'OUT_OF_MEMORY: memory ran out.' }]);
+    expect(row.runs).toHaveLength(2);
+    const page = readFileSync(join(folder, 'tiny/report.html'), 'utf8');
+    expect(page).toContain('failed: OUT_OF_MEMORY');
+    expect(page).not.toContain(`href="../runs/${lost!.id}.json"`);
+    expect(read('report.html')).toMatch(/data-v="[\d.e-]+">[\d.e-]+ \*</);
+  });
+
   it('is the same again from the same rows', () => {
     const before = ['report.html', 'report.md', 'tables.tex', 'tables.json'].map(read);
     writeReport(plan, options);
@@ -208,7 +229,17 @@ describe('the report', () => {
   it('has LaTeX that escapes what LaTeX reads', () => {
     expect(latexText('50 % of_{x} −1 ± λ')).toBe('50 \\% of\\_\\{x\\} $-$1 $\\pm$ $\\lambda$');
     const text = read('tables.tex');
+    expect(latexText('p < 0.05 | 日')).toBe('p $<$ 0.05 $|$ U+65E5');
     expect(text.match(/\\begin\{tabular\}/g)).toHaveLength(12);
+    const plain = text.replaceAll(/\\[\\&%$#_{}]/g, '').replaceAll(/^%.*$/gm, '');
+    expect(plain).not.toMatch(/[#%_~^]/);
+    expect(plain.match(/\$/g)!.length % 2).toBe(0);
+    for (const [, columns, body] of plain.matchAll(/\\begin\{tabular\}\{(\w+)\}([\s\S]*?)\\end/g)) {
+      const rows = body!.split('\n').filter(line => line.includes('&'));
+      expect(rows.length).toBeGreaterThan(1);
+      for (const row of rows) expect(row.match(/&/g)).toHaveLength(columns!.length - 1);
+    }
+    expect(plain.match(/\{/g)!.length).toBe(plain.match(/\}/g)!.length);
     expect([...text].filter(character => character.charCodeAt(0) > 127)).toEqual([]);
   });
 

@@ -92,6 +92,8 @@ export interface RunRow {
     readonly node: string;
     readonly tfjs: string;
     readonly spectra: string;
+    /** Commit of the program's sources, `+` where they were changed since; null outside a clone of them. */
+    readonly source: string | null;
     readonly platform: string;
     readonly cpu: string;
   };

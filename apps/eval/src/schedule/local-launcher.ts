@@ -8,8 +8,15 @@ import type { Schedule } from './schedule.ts';
 
 export type StopSignal = 'SIGINT' | 'SIGTERM';
 
-/** Starts what is left to do, in the plan's order; timings one by one at the end. Returns the signal that ended it. */
-export async function launchLocally(schedule: Schedule, jobs: number): Promise<StopSignal | undefined> {
+/**
+ * Starts what is left to do, in the plan's order; timings one by one at the end. `ended` hears of every run that was
+ * started, however it ended. Returns the signal that ended it all.
+ */
+export async function launchLocally(
+  schedule: Schedule,
+  jobs: number,
+  ended: (run: PlannedRun) => void = () => undefined,
+): Promise<StopSignal | undefined> {
   const running = new Set<number>();
   let stopped: StopSignal | undefined;
   let aborted = false;
@@ -27,6 +34,7 @@ export async function launchLocally(schedule: Schedule, jobs: number): Promise<S
         const run = queue.shift();
         if (run === undefined) return;
         await oneRun(schedule, run, running, () => aborted);
+        ended(run);
       }
     };
     const left = schedule.left();

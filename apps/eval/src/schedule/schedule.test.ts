@@ -146,7 +146,12 @@ describe('launchOnSlurm', () => {
       echo "4711;cluster"`);
     const submitted = launchOnSlurm(made, 2, ['--gpus=1'])!;
     expect(submitted).toMatchObject({ job: '4711', tasks: made.plan.runs.length });
-    expect(readFileSync(submitted.script, 'utf8')).toContain('#SBATCH --gpus=1\n');
+    const script = readFileSync(submitted.script, 'utf8');
+    expect(script).toContain('#SBATCH --gpus=1\n');
+    expect(script, 'the shell, which becomes the program, hears the signal').toContain(
+      '#SBATCH --signal=B:TERM@120\n',
+    );
+    expect(script).toMatch(/^exec /m);
     expect(new Set(statuses(made))).toEqual(new Set(['submitted']));
     made.refresh();
     expect(new Set(statuses(made))).toEqual(new Set(['done']));

@@ -1,5 +1,6 @@
 /** What is left of a plan, and what becomes of it: the one place that decides whether a run is needed. */
 import { formatDuration } from '@spectra/trainer';
+import { sourceVersion } from '../runs/environment.ts';
 import { readFailure, runFolder } from '../runs/job.ts';
 import { missingMeasures } from '../runs/measures.ts';
 import { readRow } from '../runs/row.ts';
@@ -64,6 +65,15 @@ export class Schedule implements ScheduleParts {
     const row = readRow(this.rows, run.id);
     if (row === undefined) return false;
     return row.status === 'failed' || missingMeasures(run.measures, row.measures ?? {}).length === 0;
+  }
+
+  /** Rows of the plan that another version of the program made, as far as both are known. */
+  otherSources(): { readonly rows: number; readonly sources: readonly string[] } {
+    const own = sourceVersion();
+    const found = this.plan.runs
+      .flatMap(({ id }) => readRow(this.rows, id)?.environment.source ?? [])
+      .filter(source => own !== null && source !== own);
+    return { rows: found.length, sources: [...new Set(found)] };
   }
 
   started(run: PlannedRun): void {

@@ -40,7 +40,8 @@ export function launchOnSlurm(
     `#SBATCH --job-name=${schedule.plan.suite.name}`,
     `#SBATCH --array=0-${left.length - 1}%${jobs}`,
     `#SBATCH --output=${join(folder, '%A_%a.out')}`,
-    `#SBATCH --signal=TERM@${NOTICE}`,
+    // to the shell, which the program replaces; without B only srun's steps would hear it
+    `#SBATCH --signal=B:TERM@${NOTICE}`,
     ...options.map(option => `#SBATCH ${option}`),
     `cd ${quoted(process.cwd())}`,
     `FOLDER=$(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" ${quoted(list)})`,

@@ -125,15 +125,15 @@ export const COLUMN_ERROR: TableMetric = {
   pick: row => row.evaluation?.column_error,
 };
 export const PARAMETERS: TableMetric = {
-  column: { name: 'parameters', title: 'All, in millions', decimals: 2 },
+  column: { name: 'parameters, M', title: 'All, in millions', decimals: 2 },
   pick: row => (row.cost === undefined ? null : row.cost.parameters / 1e6),
 };
 export const ACTIVE_PARAMETERS: TableMetric = {
-  column: { name: 'active', title: 'Parameters that a token meets, in millions', decimals: 2 },
+  column: { name: 'active, M', title: 'Parameters that a token meets, in millions', decimals: 2 },
   pick: row => (row.cost === undefined ? null : row.cost.active_parameters / 1e6),
 };
 export const ROUTER_PARAMETERS: TableMetric = {
-  column: { name: 'router parameters', title: 'In thousands', decimals: 1 },
+  column: { name: 'router parameters, k', title: 'In thousands', decimals: 1 },
   pick: row => (row.cost === undefined ? null : row.cost.router_parameters / 1e3),
 };
 export const FLOPS: TableMetric = {
