@@ -1,7 +1,9 @@
-// The suite `smoke` from its first run to its report, in a folder that nothing else uses.
+// The suite `smoke` from its first run to its report, in a folder that nothing else uses, and a look at the page.
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { checkReportPage } from '../browser/report-page.mjs';
+import { findChromium } from './chromium.mjs';
 import { root, runNode } from './process.mjs';
 
 export async function runSmoke() {
@@ -16,8 +18,15 @@ export async function runSmoke() {
       '2',
       ...places,
     ]);
-    const reported = existsSync(join(folder, 'results/smoke/report.html'));
-    return code === 0 && reported ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+    const page = join(folder, 'results/smoke/report.html');
+    if (code !== 0 || !existsSync(page)) return { passed: 0, failed: 1 };
+    const chromium = findChromium();
+    if (chromium === undefined) {
+      console.error('the report was not looked at: no Chromium found');
+      return { passed: 1, failed: 0 };
+    }
+    await checkReportPage(page, chromium, { figures: 7, tables: 19 });
+    return { passed: 2, failed: 0 };
   } finally {
     rmSync(folder, { recursive: true });
   }

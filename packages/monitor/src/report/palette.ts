@@ -1,27 +1,27 @@
 /**
- * Colours that stay apart for the common forms of colour blindness (Okabe and Ito, 2008), in one tone for light and one
- * for dark pages. Experts beyond eight reuse the hues in lighter and darker tones, so nothing is told by colour
- * alone: charts also label, tables also print numbers.
+ * Eight colours near Okabe and Ito's (2008), moved until every two are far apart for readers without red, green or blue
+ * cones as well, one set for light and one for dark pages. Experts beyond eight reuse the hues in lighter and
+ * darker tones, so nothing is told by colour alone: charts also label, tables also print numbers.
  */
-const LIGHT = [
-  '#0072b2',
-  '#d55e00',
-  '#009e73',
-  '#c2629b',
-  '#3aa5df',
-  '#e09600',
-  '#8a7a00',
-  '#6b6f76',
+export const LIGHT = [
+  '#015cc1',
+  '#e73511',
+  '#48ad87',
+  '#a66cb1',
+  '#2bb4ff',
+  '#bbab1e',
+  '#707f5d',
+  '#6b5667',
 ] as const;
-const DARK = [
-  '#4aa3e0',
-  '#f07f3c',
-  '#26b98f',
-  '#e29ac6',
-  '#8ecbf5',
-  '#f2b441',
-  '#d8cc4e',
-  '#aeb4bd',
+export const DARK = [
+  '#45acff',
+  '#ee5b14',
+  '#07a26c',
+  '#e279ba',
+  '#3fe2ff',
+  '#dbb100',
+  '#dce961',
+  '#bbc8af',
 ] as const;
 
 /** Tone of the n-th reuse of a hue: mixed with a share of white or black. */
