@@ -27,7 +27,7 @@ import { tidied } from './tidied.ts';
 export interface DecoderOptions {
   /** Every weight follows from it and from its own name; 0 by default. */
   readonly seed?: number;
-  /** Leaves attention, MLPs and embeddings at 0 (norms at 1), for a model about to be loaded. */
+  /** Leaves weights at 0 (norms at 1), for a model about to be loaded. */
   readonly uninitialised?: boolean;
 }
 
@@ -116,6 +116,35 @@ export class DecoderModel implements Module {
           ? {}
           : { cache: advanceCache(past, { keyValues, outputs, packing, length }) }),
       };
+    });
+  }
+
+  /** What enters the first layer, [B,S,H], of rows that each begin a text; the caller owns it. */
+  embedTokens(inputIds: tf.Tensor2D): tf.Tensor3D {
+    checkForwardInput({ inputIds }, this.parts.positions?.shape[0], this.switchesAt);
+    return tidied(() => this.embed({ inputIds }, emptyCache()));
+  }
+
+  /**
+   * One layer alone, traced, with the causal rule, of rows that each begin a text: `hidden` [B,S,H] is what the layer below
+   * wrote, `below` the carry of the router below. The caller owns all that it returns.
+   */
+  forwardLayer(
+    index: number,
+    { hidden, inputIds, below }: { hidden: tf.Tensor3D; inputIds: tf.Tensor2D; below?: tf.Tensor3D },
+  ): DecoderLayerOutput {
+    return tidied(() => {
+      const past = emptyCache();
+      const input = { inputIds };
+      const attention = attentionContext(this.rotations(input, past), undefined, past);
+      const standing = tokenPositions(input, undefined, past);
+      const route = routeContext(input, undefined, standing, below, undefined);
+      const {
+        key: _,
+        value: __,
+        ...output
+      } = this.layers[index]!.forward(hidden, attention, route, undefined, true);
+      return output;
     });
   }
 
