@@ -11,6 +11,7 @@ import {
 import { renderTokens } from '@spectra/monitor/node';
 import { SpectraError, setBackend } from '@spectra/tensor';
 import { loadModel } from '@spectra/transformer/node';
+import { isPretrained } from '../config/model.ts';
 import { sampleContinuation } from '../evaluation/sample.ts';
 import { type BackendChoice, resolveModelPath } from '../run/model-path.ts';
 
@@ -30,7 +31,9 @@ export async function generateCommand(path: string, options: GenerateOptions): P
   const { model: folder, run } = await resolveModelPath(path);
   await setBackend(options.backend ?? run?.config.backend ?? 'auto');
   const tokenizer =
-    run === undefined ? await folderTokenizer(folder) : await openTokenizer(run.config.data.tokenizer);
+    run === undefined
+      ? await folderTokenizer(folder)
+      : await openTokenizer(run.config.data.tokenizer, folder);
   const prompt = options.chat ? await conversation(folder, options.prompt) : options.prompt || '\n';
   const model = await loadModel(folder);
   if (tokenizer.vocabSize > model.architecture.vocabulary) {
@@ -46,14 +49,15 @@ export async function generateCommand(path: string, options: GenerateOptions): P
       where: '--layer',
     });
   }
+  // a pretrained model says when it is done; texts of a model made here go on behind a document's end
+  const stops = run === undefined || isPretrained(run.config.model);
   const sample = await sampleContinuation(model, tokenizer, {
     prompt,
     tokens: options.tokens,
     temperature: options.temperature,
     topP: options.topP,
     seed: options.seed,
-    // a pretrained model says when it is done; texts of a run go on behind a document's end
-    ...(run !== undefined || tokenizer.eos === undefined ? {} : { stopTokens: [tokenizer.eos] }),
+    ...(stops && tokenizer.eos !== undefined ? { stopTokens: [tokenizer.eos] } : {}),
     ...(options.layer === undefined ? {} : { layer: options.layer }),
   });
   if (options.json) console.log(JSON.stringify(sample, null, 2));
