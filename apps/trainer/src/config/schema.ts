@@ -56,6 +56,13 @@ const trainSchema = z.strictObject({
     .enum(['batch', 'potentials', 'none'])
     .default('batch')
     .describe("The router's rule while training."),
+  embedding_noise: z
+    .number()
+    .positive()
+    .optional()
+    .describe(
+      "NEFTune's α: while training, uniform noise of α/√(tokens of the document × hidden_size) is added to the embeddings; none by default.",
+    ),
   max_seconds: z.number().positive().optional().describe('Stops training after this long, wherever it is.'),
   eval_every: whole.default(100).describe('Steps between evaluations on held-out text; 0: only at the end.'),
   eval_tokens: positive.default(4096).describe('Held-out tokens per domain at each evaluation.'),

@@ -112,15 +112,17 @@ export class Trainer {
   }
 
   private async attemptStep(): Promise<StepResult> {
-    const { optim, train } = this.config;
+    const { optim, train, seed } = this.config;
     const batches = await this.stream.take(train.micro_batches);
     const weightSum = batches.reduce((sum, batch) => sum + batch.weights.reduce((a, b) => a + b, 0), 0);
-    const jobs = batches.map(tokens => ({
+    const { embedding_noise: alpha } = train;
+    const jobs = batches.map((tokens, microBatch) => ({
       tokens,
       step: this.step,
       balance: train.balance,
       weightSum,
       share: 1 / batches.length,
+      noise: alpha === undefined ? undefined : { alpha, seed, step: this.step, microBatch },
     }));
     const { results, grads } = await this.gradients.compute(jobs);
     const loss = results.reduce((sum, result) => sum + result.taskLoss, 0);
