@@ -79,6 +79,8 @@ export const corpusSchema = z.discriminatedUnion('source', [
 ]);
 export type CorpusConfig = z.infer<typeof corpusSchema>;
 
+const eos = z.string().optional().describe("The token that ends documents; by default the tokenizer's own.");
+
 const tokenizerSchema = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('bytes').optional().default('bytes'),
@@ -87,7 +89,11 @@ const tokenizerSchema = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('file'),
     path: z.string().min(1).describe('A tokenizer.json, or the folder that holds one.'),
-    eos: z.string().optional().describe("The token that ends documents; by default the tokenizer's own."),
+    eos,
+  }),
+  z.strictObject({
+    kind: z.literal('model').describe('The tokenizer.json beside the model that is trained on.'),
+    eos,
   }),
 ]);
 

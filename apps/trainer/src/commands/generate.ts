@@ -3,6 +3,7 @@ import { loadChatTemplate } from '@spectra/data/node';
 import { renderTokens } from '@spectra/monitor/node';
 import { SpectraError, setBackend } from '@spectra/tensor';
 import { loadModel } from '@spectra/transformer/node';
+import { isPretrained } from '../config/model.ts';
 import { sampleContinuation } from '../evaluation/sample.ts';
 import { type BackendChoice, resolveModelPath } from '../run/model-path.ts';
 import { modelTokenizer } from '../run/model-tokenizer.ts';
@@ -39,14 +40,15 @@ export async function generateCommand(path: string, options: GenerateOptions): P
       where: '--layer',
     });
   }
+  // a pretrained model says when it is done; texts of a model made here go on behind a document's end
+  const stops = run === undefined || isPretrained(run.config.model);
   const sample = await sampleContinuation(model, tokenizer, {
     prompt,
     tokens: options.tokens,
     temperature: options.temperature,
     topP: options.topP,
     seed: options.seed,
-    // a pretrained model says when it is done; texts of a run go on behind a document's end
-    ...(run !== undefined || tokenizer.eos === undefined ? {} : { stopTokens: [tokenizer.eos] }),
+    ...(stops && tokenizer.eos !== undefined ? { stopTokens: [tokenizer.eos] } : {}),
     ...(options.layer === undefined ? {} : { layer: options.layer }),
   });
   if (options.json) console.log(JSON.stringify(sample, null, 2));

@@ -10,6 +10,8 @@ export interface OpenDataOptions {
   readonly resolveFrom?: readonly string[];
   /** Used if the configuration names no seed; 0 by default. */
   readonly seed?: number;
+  /** The folder of the model that is trained, for its tokenizer. */
+  readonly modelFolder?: string | undefined;
 }
 
 /**
@@ -29,7 +31,7 @@ export async function openData(config: DataConfig, options: OpenDataOptions = {}
   const weights = weightsOf(config);
   return new Dataset({
     corpora,
-    tokenizer: await openTokenizer(config.tokenizer),
+    tokenizer: await openTokenizer(config.tokenizer, options.modelFolder),
     length: config.length,
     batch: config.batch,
     heldOut: config.held_out,

@@ -1,14 +1,14 @@
 /** Replaces the router of a model in a folder: new files hold the router, the others are shared with the source. */
 import { join } from 'node:path';
 import { type StreamedSpec, specBytes } from '@spectra/checkpoint';
-import { openModel, type WrittenFile, writeModelFolder } from '@spectra/checkpoint/node';
+import { companionFiles, openModel, type WrittenFile, writeModelFolder } from '@spectra/checkpoint/node';
 import type { ModelDescription } from '@spectra/transformer';
 import { loadModel, loadModelDescription } from '@spectra/transformer/node';
 import { disposeRouters, type NewRouters, needsModel, newRouters, type RouterStart } from '../new-routers.ts';
 import type { UpcyclePlan } from '../plan.ts';
 import { planReplacement, type ReplacementOptions } from '../plan-replacement.ts';
 import { plannedSpec } from '../streams.ts';
-import { companions, folderIdentity, jsonText } from './apply.ts';
+import { folderIdentity, jsonText } from './apply.ts';
 
 /**
  * Writes to `to` a new shard with the router, an index and `config.json`; every other shard is a hard link to the source's
@@ -43,7 +43,7 @@ export async function replaceRouterFolder(
       identity: ['replace-router', await folderIdentity(from), plan.config, options, single],
       shards: [{ file: shard, specs, metadata: { format: 'pt' } }],
       texts: { 'config.json': jsonText(plan.config), 'model.safetensors.index.json': jsonText(index) },
-      copies: await companions(from),
+      copies: await companionFiles(from),
       links: Object.fromEntries([...files].map(file => [renamed(file), join(from, file)])),
     });
     return { plan, written };
