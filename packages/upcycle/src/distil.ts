@@ -7,6 +7,9 @@ import { clearPrices } from './clear-prices.ts';
 import { fitRouters } from './fit-routers.ts';
 import { type Carry, newChoice, oldChoice, type TaughtLayer } from './taught-layer.ts';
 
+/** Steps after the fit that bring prices to rest; their average forgets by a twentieth a step. */
+const SETTLING = 100;
+
 /** Rows [B,S] of token ids, each the beginning of a text. */
 export type Calibration = readonly (readonly number[])[];
 
@@ -81,7 +84,13 @@ export async function distil(
     group.push({ ...swept, router });
     if (shared && group.length < routers.size) continue;
     const before = await agreements(group, unseen, below);
-    await fitRouters(group, taught, below, { steps, learningRate, batchTokens, seed });
+    await fitRouters(group, taught, below, {
+      steps,
+      settling: balanced ? SETTLING : 0,
+      learningRate,
+      batchTokens,
+      seed,
+    });
     if (!balanced) for (const { router: fitted } of group) clearPrices(fitted);
     const after = await agreements(group, unseen, below);
     for (const [i, { layer }] of group.entries()) {

@@ -14,6 +14,8 @@ import { type Carry, inputRows, rowsOf, type TaughtLayer, targetRows } from './t
 
 export interface FitOptions {
   readonly steps: number;
+  /** Further steps in which only averages and prices move. */
+  readonly settling: number;
   /** The highest; it rises over a twentieth of the steps and falls to 0 along half a cosine. */
   readonly learningRate: number;
   /** Tokens of a step: as many rows as fit, at least one. */
@@ -32,7 +34,7 @@ export async function fitRouters(
   below: Carry | undefined,
   options: FitOptions,
 ): Promise<void> {
-  const { steps, learningRate: peak, batchTokens, seed } = options;
+  const { steps, settling, learningRate: peak, batchTokens, seed } = options;
   const { length } = layers[0]!;
   const parameters = [...new Set(layers.flatMap(({ router }) => router.parameters()))];
   const optimizer = new AdamW(parameters, { weightDecay: 0 });
@@ -47,7 +49,7 @@ export async function fitRouters(
   const together = Math.min(rows.length, Math.max(1, Math.floor(batchTokens / length)));
   const gradients = new GradientAccumulator();
   try {
-    for (let step = 0; step < steps; step++) {
+    for (let step = 0; step < steps + settling; step++) {
       const some = order.next(together);
       let context = below === undefined ? undefined : rowsOf(below, some, length);
       const statistics: HostStatistics[] = [];
@@ -60,7 +62,7 @@ export async function fitRouters(
       }
       context?.dispose();
       const summed = gradients.take();
-      optimizer.step(summed, learningRate(schedule, step));
+      if (step < steps) optimizer.step(summed, learningRate(schedule, step));
       tf.dispose([...summed.values()]);
       for (const [i, { router }] of layers.entries()) router.commit([statistics[i]!]);
     }
