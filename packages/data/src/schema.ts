@@ -76,6 +76,24 @@ export const corpusSchema = z.discriminatedUnion('source', [
     text_key: z.string().default('text').describe('Key or column of the text in .jsonl and .parquet.'),
     ...common,
   }),
+  z.strictObject({
+    source: z
+      .literal('chat')
+      .describe(
+        "Conversations of .jsonl, .jsonl.gz and .parquet files, of which only the assistant's turns are learned.",
+      ),
+    paths: z.array(z.string().min(1)).min(1).describe('Files, or folders that are searched for such files.'),
+    messages_key: z
+      .string()
+      .default('messages')
+      .describe('Key or column of the messages; rows may also have prompt and completion.'),
+    template: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('A Jinja file in the place of the chat template beside the tokenizer.'),
+    ...common,
+  }),
 ]);
 export type CorpusConfig = z.infer<typeof corpusSchema>;
 

@@ -2,14 +2,16 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { readJsonl } from '@spectra/monitor/node';
-import { workspaceRoot } from '@spectra/testing';
 import { parseConfig } from '../config/load.ts';
 import type { TrainerConfig } from '../config/schema.ts';
 import { Interrupt } from '../run/interrupt.ts';
 import { Progress } from '../run/progress.ts';
 import { runFolderAt } from '../run/run-folder.ts';
 import { runTraining } from '../run/train-run.ts';
+
+const FIXTURES = fileURLToPath(new URL('../../../../fixtures/hf', import.meta.url));
 
 export const BYTES = 'data.tokenizer={kind: bytes}';
 
@@ -24,7 +26,7 @@ export class ShortRuns {
   /** A copy of a fixture's model folder, with further files. */
   model(fixture: string, files: Readonly<Record<string, string>> = {}, name = fixture): string {
     const path = this.path(name);
-    cpSync(join(workspaceRoot(), 'fixtures', 'hf', fixture), path, { recursive: true });
+    cpSync(join(FIXTURES, fixture), path, { recursive: true });
     for (const [file, text] of Object.entries(files)) writeFileSync(join(path, file), text);
     return path;
   }

@@ -10,6 +10,7 @@ import type { DecoderModel } from '@spectra/transformer';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import { partition } from './freeze.ts';
+import { releaseHostCopies } from './host-copies.ts';
 import { exportParameters, importGradients, type Layout, layoutOf } from './layout.ts';
 import { type MicroBatchJob, type MicroBatchResult, runMicroBatch } from './micro-batch.ts';
 import type { WorkerPool } from './worker-pool.ts';
@@ -28,6 +29,8 @@ export class GradientSource {
   private readonly frozen: Layout;
   /** Whether the threads have the parameters that never change. */
   private shared = false;
+  /** Whether the weights have been used. */
+  private begun = false;
 
   constructor(model: DecoderModel, pool: WorkerPool | undefined, threads: number) {
     this.model = model;
@@ -60,6 +63,8 @@ export class GradientSource {
         const { grads, result } = await runMicroBatch(this.model, jobs[i]!);
         waiting.set(i, grads);
         results[i] = result;
+        if (!this.begun) releaseHostCopies();
+        this.begun = true;
         addWaiting();
         await nextTurn();
       }

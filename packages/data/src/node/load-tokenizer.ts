@@ -32,13 +32,14 @@ export async function loadTokenizer(
 }
 
 /**
- * The chat template of a model folder: its `chat_template.jinja`, or that of its `tokenizer_config.json`.
+ * The chat template of a model folder: its `chat_template.jinja`, or that of its `tokenizer_config.json`; or `text`, with
+ * the special tokens of that configuration.
  * `TOKENIZER_INVALID` if there is none or it cannot be used.
  */
-export async function loadChatTemplate(folder: string): Promise<ChatTemplate> {
+export async function loadChatTemplate(folder: string, text?: string): Promise<ChatTemplate> {
   const file = join(folder, 'tokenizer_config.json');
-  const text = await readFile(join(folder, 'chat_template.jinja'), 'utf8').catch(() => undefined);
-  return chatTemplate((await readJson(file)) ?? {}, text, file);
+  const own = await readFile(join(folder, 'chat_template.jinja'), 'utf8').catch(() => undefined);
+  return chatTemplate((await readJson(file)) ?? {}, text ?? own, file);
 }
 
 /**
@@ -67,6 +68,13 @@ export async function openTokenizer(
     });
   }
   return { ...(await loadTokenizer(modelFolder, options)), name: "the model's tokenizer" };
+}
+
+/** Where the files beside a configured tokenizer are; bytes have none. */
+export function tokenizerFolder(config: DataConfig['tokenizer'], modelFolder?: string): string | undefined {
+  if (config.kind === 'bytes') return undefined;
+  if (config.kind === 'model') return modelFolder;
+  return existsSync(join(config.path, 'tokenizer.json')) ? config.path : dirname(config.path);
 }
 
 async function readJson(path: string): Promise<object | undefined> {

@@ -2,7 +2,7 @@
 import { Dataset } from '../dataset.ts';
 import type { Corpus } from '../document.ts';
 import type { DataConfig } from '../schema.ts';
-import { openTokenizer } from './load-tokenizer.ts';
+import { loadChatTemplate, openTokenizer, tokenizerFolder } from './load-tokenizer.ts';
 import { openCorpus } from './open-corpus.ts';
 
 export interface OpenDataOptions {
@@ -20,11 +20,15 @@ export interface OpenDataOptions {
  */
 export async function openData(config: DataConfig, options: OpenDataOptions = {}): Promise<Dataset> {
   const corpora: Corpus[] = [];
+  const templates = tokenizerFolder(config.tokenizer, options.modelFolder);
   for (const corpus of config.corpora) {
     corpora.push(
       await openCorpus(corpus, {
         documentLength: config.document_length ?? 4 * config.length,
         ...(options.resolveFrom === undefined ? {} : { resolveFrom: options.resolveFrom }),
+        ...(templates === undefined
+          ? {}
+          : { chatTemplate: (text?: string) => loadChatTemplate(templates, text) }),
       }),
     );
   }
