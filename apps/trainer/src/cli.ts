@@ -178,14 +178,32 @@ program
   .command('replace-router')
   .description('give a mixture of experts another router; its other files are linked, not copied')
   .requiredOption('--from <folder>', 'the model')
-  .requiredOption('--to <folder>', 'the folder to write')
+  .option('--to <folder>', 'the folder to write')
   .option('--router <name>', 'one of ours', 'spectra')
-  .option('--router-options <json>', "the router's options, as in a configuration")
+  .option(
+    '--router-options <json>',
+    "the router's options, as in a configuration; by default SPECTRA as it suits the model's size",
+  )
+  .addOption(
+    new Option('--init <start>', 'drawn from the seed, or fitted to the choices of the old router')
+      .choices(['fresh', 'distil'])
+      .default('fresh'),
+  )
+  .option(
+    '--text <file>',
+    'calibration text to fit the router on, and to measure rho on where it is no constant',
+  )
+  .option('--input <file>', 'the same as JSON with input_ids [B,S]')
+  .option('--length <n>', 'tokens of a row of the text', positive, 256)
+  .option('--steps <n>', 'steps of the fit; by default 50 to 300, by the length of the text', whole)
+  .option('--lr <rate>', 'learning rate of the fit; 0.01 by default', share)
+  .option('--balanced', "set prices that balance the text's load; else they begin at 0", false)
   .option('--rho <factor>', 'factor on the new gates; by default what the old ones sum to', share)
-  .option('--input <file>', 'JSON with input_ids [B,S] to measure that sum on, where it is no constant')
   .option('--seed <n>', 'of the router', whole, 0)
+  .option('--plan', 'print what would be written, tensor by tensor, and write nothing', false)
+  .option('--json', 'print the plan as JSON', false)
   .addOption(backend())
-  .action(async options => (await import('./commands/upcycle.ts')).replaceRouterCommand(options));
+  .action(async options => (await import('./commands/replace-router.ts')).replaceRouterCommand(options));
 
 program
   .command('forward <model>')

@@ -1,4 +1,5 @@
 export * from './config/load.ts';
+export * from './config/model.ts';
 export { nearestKey } from './config/nearest-key.ts';
 export * from './config/schema.ts';
 export * from './data/training-data.ts';
@@ -16,4 +17,5 @@ export * from './run/summary.ts';
 export { type InterruptedRun, type RunOptions, type RunOutcome, runTraining } from './run/train-run.ts';
 export { buildModel } from './training/build-model.ts';
 export { lossOf, maskOf, type TokenArrays } from './training/micro-batch.ts';
+export { type ModelSource, makeModel, openModelSource } from './training/model-source.ts';
 export * from './training/trainer.ts';

@@ -12,8 +12,10 @@ import {
   brownText,
   type ChatMessage,
   type ChatTemplate,
+  encodeText,
   loadChatTemplate,
   loadTokenizer,
+  renderConversation,
   type Tokenizer,
 } from '@spectra/data/node';
 import { setBackend } from '@spectra/tensor';
@@ -91,6 +93,26 @@ it('has the token ids of the reference', () => {
     expect([...tokenizer.encode(text)], JSON.stringify(text)).toEqual(ids);
     expect(tokenizer.decode(ids)).toBe(decoded ?? text);
   }
+});
+
+it('learns of a conversation what the model itself has to say', () => {
+  const turns: ChatMessage[] = [
+    { role: 'user', content: 'What is gravity?' },
+    { role: 'assistant', content: 'A pull between masses.' },
+    { role: 'user', content: 'In 3 words?' },
+    { role: 'assistant', content: 'Masses attract masses.\n' },
+  ];
+  const { text, answers } = renderConversation(template, turns);
+  const { tokens, learned } = encodeText(tokenizer, { id: 'talk', text, answers, endMark: false });
+  expect([...tokens]).toEqual(tokenizer.encode(template.render(turns, { addGenerationPrompt: false })));
+  const end = '<|im_end|>';
+  expect(tokenizer.decode([...tokens].filter((_, i) => learned![i] === 1))).toBe(
+    turns.flatMap(({ role, content }) => (role === 'assistant' ? content + end : [])).join(''),
+  );
+  // each answer begins where decoding would
+  const prompt = tokenizer.encode(template.render(turns.slice(0, 3)));
+  expect([...tokens.subarray(0, prompt.length)]).toEqual(prompt);
+  expect([learned![prompt.length - 1], learned![prompt.length]]).toEqual([0, 1]);
 });
 
 describe.each(expected.greedy.cases)(

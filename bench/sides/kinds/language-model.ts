@@ -2,7 +2,7 @@
 
 import { fileURLToPath } from 'node:url';
 import type { TrainStream } from '@spectra/data';
-import { loadConfig, Trainer, type TrainerConfig } from '@spectra/trainer';
+import { freshModel, loadConfig, Trainer, type TrainerConfig } from '@spectra/trainer';
 import { DecoderModel, disposeCache, emptyCache } from '@spectra/transformer';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Arrays } from '../../arrays.ts';
@@ -58,7 +58,7 @@ export async function trainStepWork(params: Params, inputs: Arrays): Promise<Wor
 
 /** One token after `context` others, whose cache is kept: every run computes the same. */
 export function decodeWork(params: Params, inputs: Arrays): Work {
-  const model = new DecoderModel(demoConfig(params).model);
+  const model = new DecoderModel(freshModel(demoConfig(params)));
   fill(model.parameters(), inputs);
   for (const [i, router] of model.routers.entries()) {
     const { state_mean: mean, state_price: price } = layerState(inputs, i);

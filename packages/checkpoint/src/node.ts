@@ -2,6 +2,7 @@
 export * from './index.ts';
 export * from './node/checkpoint-reader.ts';
 export * from './node/checkpoint-writer.ts';
+export * from './node/companions.ts';
 export * from './node/convert-model.ts';
 export * from './node/file-sink.ts';
 export * from './node/file-source.ts';

@@ -1,5 +1,6 @@
 /** Fixed-size batches of packed documents. */
 import * as tf from '@tensorflow/tfjs-core';
+import type { EncodedDocument } from './encode.ts';
 
 /**
  * Rows of packed documents, all arrays row-major [batch, length]. A token's target is the next token of the same
@@ -10,7 +11,7 @@ export interface Batch {
   readonly length: number;
   readonly inputIds: Int32Array;
   readonly targets: Int32Array;
-  /** 1 for a pair, 0 for padding (training rows have none). */
+  /** 1 for a pair that is to be learned, 0 for one that is not and for padding, which only conversations leave in training rows. */
   readonly weights: Float32Array;
   /** Documents of a row counted from 0; −1 at padding. */
   readonly documents: Int32Array;
@@ -40,12 +41,12 @@ export function emptyBatch(batch: number, length: number): Batch {
 /** Ids of a document, in the narrowest array that holds the vocabulary. */
 export type Tokens = Uint16Array | Int32Array;
 
-/** Writes pairs [offset, offset + count) of a document from column `at` of a row on. */
+/** Writes pairs [offset, offset + count) of a document from column `at` of a row on; `learned` as in `EncodedDocument`. */
 export function packPairs(
   batch: Batch,
   row: number,
   at: number,
-  tokens: Tokens,
+  { tokens, learned }: EncodedDocument,
   offset: number,
   count: number,
   document: number,
@@ -53,7 +54,8 @@ export function packPairs(
   const start = row * batch.length + at;
   batch.inputIds.set(tokens.subarray(offset, offset + count), start);
   batch.targets.set(tokens.subarray(offset + 1, offset + count + 1), start);
-  batch.weights.fill(1, start, start + count);
+  if (learned === undefined) batch.weights.fill(1, start, start + count);
+  else batch.weights.set(learned.subarray(offset + 1, offset + count + 1), start);
   batch.documents.fill(document, start, start + count);
   for (let i = 0; i < count; i++) batch.positions[start + i] = i;
   batch.documentStart[start] = 1;
@@ -66,7 +68,7 @@ export function tokenDomains(batch: Batch): Int32Array {
   );
 }
 
-/** The number of pairs that count. */
+/** The number of pairs that are to be learned. */
 export function countPairs(batch: Batch): number {
   let count = 0;
   for (const weight of batch.weights) count += weight;
@@ -79,7 +81,7 @@ export interface BatchTensors {
   readonly targets: tf.Tensor2D;
   readonly documents: tf.Tensor2D;
   readonly positions: tf.Tensor2D;
-  /** [B,S] float32; at once the loss weights and the mask of real tokens. */
+  /** [B,S] float32, the weights of the loss. */
   readonly weights: tf.Tensor2D;
   readonly documentStart: tf.Tensor2D;
 }

@@ -236,6 +236,68 @@ it('counts tokens of either side', async () => {
   expect(counts[256]).toBe(8);
 });
 
+describe('conversations', () => {
+  // questions in capitals, answers in small letters; every document says its number of letters
+  const talk = (question: number, answer: number) => ({
+    text: 'Q'.repeat(question) + 'a'.repeat(answer),
+    answers: [[question, question + answer]] as [number, number][],
+    endMark: false,
+  });
+  const documents = [talk(2, 3), talk(3, 4), talk(1, 2), talk(4, 9), talk(12, 3), talk(2, 2)].map(
+    (document, i) => ({ id: `${i}`, ...document }),
+  );
+  const data = (options: Partial<DatasetOptions> = {}) =>
+    dataset({ corpora: [memoryCorpus('talk', documents)], heldOut: 0, shuffle: 1, batch: 6, ...options });
+  const rowsOf = (batch: Batch): string[] =>
+    Array.from({ length: batch.batch }, (_, row) => {
+      const at = (array: Int32Array | Float32Array, i: number): number => array[row * batch.length + i]!;
+      return Array.from({ length: batch.length }, (_, i) => {
+        if (at(batch.documents, i) < 0) return '.';
+        const target = String.fromCharCode(at(batch.targets, i));
+        expect(at(batch.weights, i)).toBe(target === 'a' ? 1 : 0);
+        return `${at(batch.documentStart, i) === 1 ? '|' : ''}${target}`;
+      }).join('');
+    });
+
+  it('stay whole, are cut at the end of a row, and teach only their answers', async () => {
+    const batch = await data().stream().next();
+    // the fifth has no answer in its first row, so it is passed over
+    expect(rowsOf(batch)).toEqual([
+      '|Qaaa....',
+      '|QQaaaa|aa',
+      '|QQQaaaaa',
+      '|Qaa|Qaaa.',
+      '|QQaaaa|aa',
+      '|QQQaaaaa',
+    ]);
+    expect(countPairs(batch)).toBe(3 + 6 + 5 + 5 + 6 + 5);
+  });
+
+  it('go on identically from a cursor', async () => {
+    const options = { shuffle: 4, heldOut: 0, batch: 1 };
+    const all = await data(options).stream().take(20);
+    const first = data(options).stream();
+    await first.take(7);
+    const cursor = JSON.parse(JSON.stringify(first.cursor())) as StreamCursor;
+    expect(await data(options).stream(cursor).take(13)).toEqual(all.slice(7));
+  });
+
+  it('are held out whole, and counted by what is learned', async () => {
+    const held = data({ heldOut: 0.999, batch: 2 });
+    const rows: string[] = [];
+    for await (const batch of held.heldOut('talk')) rows.push(...rowsOf(batch));
+    expect(rows.slice(0, 4)).toEqual(['|Qaaa....', '|QQaaaa|aa', '|QQQaaaaa', '|Qaa.....']);
+    const counts = await held.tokenCounts('talk', 'heldOut');
+    expect(counts[97]).toBe(3 + 4 + 2 + 9 + 3 + 2);
+    expect(counts[81]).toBe(0);
+  });
+
+  it('without an answer in reach are an error', async () => {
+    const corpora = [memoryCorpus('talk', [{ id: '0', ...talk(12, 3) }])];
+    await expect(data({ corpora }).stream().next()).rejects.toMatchObject({ code: 'CORPUS_INVALID' });
+  });
+});
+
 describe('batchTensors', () => {
   beforeAll(testBackend);
   it('belong to the caller', () =>

@@ -1,11 +1,12 @@
 /** Corpora, a tokenizer and a layout: training streams and held-out batches. */
 import { checkValue, Rng, SpectraError } from '@spectra/tensor';
 import { type Batch, emptyBatch, packPairs } from './batch.ts';
-import type { Corpus } from './document.ts';
-import { DomainReader, domainDocuments, tokensOf } from './domain-reader.ts';
+import type { Corpus, TextDocument } from './document.ts';
+import { DomainReader, domainDocuments } from './domain-reader.ts';
+import { encodeText, fitRow } from './encode.ts';
 import { mixingProbabilities } from './mixing.ts';
 import { hash32, isHeldOut } from './split.ts';
-import { encodeDocument, type Tokenizer } from './tokenizer/tokenizer.ts';
+import type { Tokenizer } from './tokenizer/tokenizer.ts';
 import { type StreamCursor, type StreamParts, TrainStream } from './train-stream.ts';
 
 export interface DatasetOptions {
@@ -91,6 +92,7 @@ export class Dataset {
             domain: name,
             corpora,
             tokenizer: this.tokenizer,
+            length: this.length,
             heldOut: this.#heldOut,
             splitSeed: this.#splitSeed,
             shuffle: this.#shuffle,
@@ -105,7 +107,7 @@ export class Dataset {
 
   /**
    * The held-out documents of a domain, packed in the corpus's order, the same at every call. The last batch may end
-   * in padding. `CORPUS_INVALID` if the domain has no held-out document.
+   * in padding, and so may rows of conversations, which stay whole. `CORPUS_INVALID` if the domain has no held-out document.
    */
   async *heldOut(domain: string, options: HeldOutOptions = {}): AsyncGenerator<Batch> {
     const domainIndex = this.#indexOf(domain);
@@ -114,15 +116,19 @@ export class Dataset {
     let batch = emptyBatch(rows, this.length);
     let rowsDone = 0;
     let [row, at, document] = [0, 0, 0];
-    for await (const text of this.documents(domain, 'heldOut')) {
-      const tokens = tokensOf(this.tokenizer, text);
-      for (let offset = 0; offset < tokens.length - 1; ) {
-        const count = Math.min(this.length - at, tokens.length - 1 - offset);
-        packPairs(batch, row, at, tokens, offset, count, document++);
-        batch.domains[row] = domainIndex;
-        offset += count;
-        at += count;
-        if (at < this.length) continue;
+    for await (const text of this.#documents(domain, 'heldOut')) {
+      const encoded = fitRow(encodeText(this.tokenizer, text), this.length);
+      const pairs = encoded === undefined ? 0 : encoded.tokens.length - 1;
+      for (let offset = 0; offset < pairs; ) {
+        const count = Math.min(this.length - at, pairs - offset);
+        const waits = encoded!.learned !== undefined && count < pairs;
+        if (!waits) {
+          packPairs(batch, row, at, encoded!, offset, count, document++);
+          batch.domains[row] = domainIndex;
+          offset += count;
+          at += count;
+        }
+        if (at < this.length && !waits) continue;
         [row, at, document] = [row + 1, 0, 0];
         rowsDone++;
         if (row === rows || rowsDone === rowLimit) yield batch;
@@ -136,17 +142,24 @@ export class Dataset {
 
   /** The texts of one side of the split, in the corpus's order. */
   async *documents(domain: string, split: 'train' | 'heldOut'): AsyncGenerator<string> {
+    for await (const { text } of this.#documents(domain, split)) yield text;
+  }
+
+  async *#documents(domain: string, split: 'train' | 'heldOut'): AsyncGenerator<TextDocument> {
     const { corpora } = this.domains[this.#indexOf(domain)]!;
-    for await (const { id, text } of domainDocuments(corpora)) {
-      if (isHeldOut(id, this.#heldOut, this.#splitSeed) === (split === 'heldOut')) yield text;
+    for await (const document of domainDocuments(corpora)) {
+      if (isHeldOut(document.id, this.#heldOut, this.#splitSeed) === (split === 'heldOut')) yield document;
     }
   }
 
-  /** How often each token occurs on one side of the split: [vocabSize]. Reads all of it. */
+  /** How often each token is to be learned on one side of the split: [vocabSize]. Reads all of it. */
   async tokenCounts(domain: string, split: 'train' | 'heldOut'): Promise<Float64Array> {
     const counts = new Float64Array(this.tokenizer.vocabSize);
-    for await (const text of this.documents(domain, split)) {
-      for (const id of encodeDocument(this.tokenizer, text)) counts[id]! += 1;
+    for await (const document of this.#documents(domain, split)) {
+      const { tokens, learned } = encodeText(this.tokenizer, document);
+      tokens.forEach((id, i) => {
+        counts[id]! += learned?.[i] ?? 1;
+      });
     }
     return counts;
   }

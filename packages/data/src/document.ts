@@ -5,7 +5,17 @@ export interface TextDocument {
   /** Unique in its corpus and the same on every machine: it decides whether the document is held out. */
   readonly id: string;
   readonly text: string;
+  /**
+   * Of a conversation, what is to be learned: rising, apart from each other. Such a document stays whole, and what is
+   * longer than a row is cut off. Of other documents everything is learned.
+   */
+  readonly answers?: readonly TextSpan[];
+  /** Whether the tokenizer's end mark follows; true by default. */
+  readonly endMark?: boolean;
 }
+
+/** Begin and end in UTF-16 units. */
+export type TextSpan = readonly [begin: number, end: number];
 
 export interface Corpus {
   /** What mixing weights, held-out losses and expert statistics are reported by. */

@@ -3,10 +3,11 @@
  * holds one block however large the corpus is, and four numbers say exactly where the stream stands.
  */
 import { type Rng, SpectraError } from '@spectra/tensor';
-import { type Batch, packPairs, type Tokens } from './batch.ts';
+import { type Batch, packPairs } from './batch.ts';
 import type { Corpus, TextDocument } from './document.ts';
+import { type EncodedDocument, encodeText, fitRow } from './encode.ts';
 import { isHeldOut } from './split.ts';
-import { encodeDocument, type Tokenizer } from './tokenizer/tokenizer.ts';
+import type { Tokenizer } from './tokenizer/tokenizer.ts';
 
 /** Where a domain's stream stands; plain JSON. */
 export interface DomainPosition {
@@ -24,6 +25,8 @@ export interface ReaderOptions {
   readonly domain: string;
   readonly corpora: readonly Corpus[];
   readonly tokenizer: Tokenizer;
+  /** Tokens of a row. */
+  readonly length: number;
   readonly heldOut: number;
   readonly splitSeed: number;
   /** Training documents in a block; 1 keeps the corpus's order. */
@@ -38,7 +41,7 @@ interface Block {
   readonly last: boolean;
   readonly documents: readonly TextDocument[];
   /** Filled as documents are first used. */
-  readonly tokens: (Tokens | undefined)[];
+  readonly encoded: (EncodedDocument | 'nothing' | undefined)[];
   order: Int32Array;
 }
 
@@ -48,14 +51,9 @@ const BLOCK_UNITS = 8 << 20;
 /** The documents of a domain's corpora, one after another, with ids that are unique in the domain. */
 export async function* domainDocuments(corpora: readonly Corpus[]): AsyncIterable<TextDocument> {
   for (const corpus of corpora) {
-    for await (const { id, text } of corpus.documents()) yield { id: `${corpus.name}/${id}`, text };
+    for await (const document of corpus.documents())
+      yield { ...document, id: `${corpus.name}/${document.id}` };
   }
-}
-
-/** A document's tokens in compact form. */
-export function tokensOf(tokenizer: Tokenizer, text: string): Tokens {
-  const ids = encodeDocument(tokenizer, text);
-  return tokenizer.vocabSize <= 0x10000 ? new Uint16Array(ids) : new Int32Array(ids);
 }
 
 export class DomainReader {
@@ -92,14 +90,18 @@ export class DomainReader {
     if (this.#block === undefined && epoch + block + document > 0) await this.#loadBlock(block);
   }
 
-  /** Fills one row of a batch with the next pairs; a document that does not fit goes on in this domain's next row. */
+  /**
+   * Fills one row of a batch with the next pairs. A text that does not fit goes on in this domain's next row; a
+   * conversation waits for it, and the rest of this row is padding.
+   */
   async fillRow(batch: Batch, row: number): Promise<void> {
     for (let filled = 0, document = 0; filled < batch.length; document++) {
-      const tokens = this.#currentTokens() ?? (await this.#findTokens());
+      const encoded = this.#current() ?? (await this.#find());
       const { offset } = this.#position;
-      const left = tokens.length - 1 - offset;
+      const left = encoded.tokens.length - 1 - offset;
       const count = Math.min(batch.length - filled, left);
-      packPairs(batch, row, filled, tokens, offset, count, document);
+      if (encoded.learned !== undefined && count < left) return;
+      packPairs(batch, row, filled, encoded, offset, count, document);
       filled += count;
       if (count === left) this.#nextDocument();
       else this.#position = { ...this.#position, offset: offset + count };
@@ -110,28 +112,30 @@ export class DomainReader {
     this.#position = { ...this.#position, document: this.#position.document + 1, offset: 0 };
   }
 
-  /** The tokens of the document the position is in; undefined if it is past the block's end. */
-  #currentTokens(): Tokens | undefined {
+  /** The document the position is in, or the next with something to learn; undefined past the block's end. */
+  #current(): EncodedDocument | undefined {
     const block = this.#block;
     if (block === undefined) return undefined;
     for (; this.#position.document < block.order.length; this.#nextDocument()) {
       const index = block.order[this.#position.document]!;
-      const tokens = (block.tokens[index] ??= tokensOf(
-        this.#options.tokenizer,
-        block.documents[index]!.text,
-      ));
-      if (tokens.length >= 2) return tokens; // a single token has no target
+      const found = (block.encoded[index] ??= this.#encode(block.documents[index]!));
+      if (found !== 'nothing') return found;
     }
     return undefined;
   }
 
-  async #findTokens(): Promise<Tokens> {
+  #encode(document: TextDocument): EncodedDocument | 'nothing' {
+    const { tokenizer, length } = this.#options;
+    return fitRow(encodeText(tokenizer, document), length) ?? 'nothing';
+  }
+
+  async #find(): Promise<EncodedDocument> {
     const { epoch } = this.#position;
     for (;;) {
       if (this.#block === undefined) await this.#loadBlock(this.#position.block);
       else await this.#nextBlock(this.#block);
-      const tokens = this.#currentTokens();
-      if (tokens !== undefined) return tokens;
+      const found = this.#current();
+      if (found !== undefined) return found;
       if (this.#position.epoch > epoch + 1) throw this.#nothing();
     }
   }
@@ -168,7 +172,7 @@ export class DomainReader {
       units += value.text.length;
     }
     const order = this.#order(start, documents.length);
-    this.#block = { start, end: this.#taken, last, documents, tokens: [], order };
+    this.#block = { start, end: this.#taken, last, documents, encoded: [], order };
   }
 
   #order(start: number, size: number): Int32Array {
@@ -196,9 +200,10 @@ export class DomainReader {
 
   #nothing(): SpectraError {
     return new SpectraError('CORPUS_INVALID', {
-      message: 'it has no document of two tokens or more to train on.',
+      message:
+        'it has no document of two tokens or more, or no conversation with an answer within a row, to train on.',
       where: `data domain "${this.#options.domain}"`,
-      fix: 'Check the paths and limits of its corpora, or hold out a smaller share.',
+      fix: 'Check the paths and limits of its corpora, hold out a smaller share, or make data.length larger.',
     });
   }
 }

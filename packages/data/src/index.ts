@@ -1,8 +1,10 @@
 export * from './batch.ts';
 export { cutStream } from './blocks.ts';
+export * from './conversation.ts';
 export * from './dataset.ts';
 export * from './document.ts';
 export type { DomainPosition } from './domain-reader.ts';
+export { type EncodedDocument, encodeText } from './encode.ts';
 export * from './entropy.ts';
 export * from './math.ts';
 export * from './mixing.ts';

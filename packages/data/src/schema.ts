@@ -76,8 +76,28 @@ export const corpusSchema = z.discriminatedUnion('source', [
     text_key: z.string().default('text').describe('Key or column of the text in .jsonl and .parquet.'),
     ...common,
   }),
+  z.strictObject({
+    source: z
+      .literal('chat')
+      .describe(
+        "Conversations of .jsonl, .jsonl.gz and .parquet files, of which only the assistant's turns are learned.",
+      ),
+    paths: z.array(z.string().min(1)).min(1).describe('Files, or folders that are searched for such files.'),
+    messages_key: z
+      .string()
+      .default('messages')
+      .describe('Key or column of the messages; rows may also have prompt and completion.'),
+    template: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('A Jinja file in the place of the chat template beside the tokenizer.'),
+    ...common,
+  }),
 ]);
 export type CorpusConfig = z.infer<typeof corpusSchema>;
+
+const eos = z.string().optional().describe("The token that ends documents; by default the tokenizer's own.");
 
 const tokenizerSchema = z.discriminatedUnion('kind', [
   z.strictObject({
@@ -87,7 +107,11 @@ const tokenizerSchema = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('file'),
     path: z.string().min(1).describe('A tokenizer.json, or the folder that holds one.'),
-    eos: z.string().optional().describe("The token that ends documents; by default the tokenizer's own."),
+    eos,
+  }),
+  z.strictObject({
+    kind: z.literal('model').describe('The tokenizer.json beside the model that is trained on.'),
+    eos,
   }),
 ]);
 

@@ -18,8 +18,12 @@ export function orthogonal(gaussian: Tensor2D, gain = 1): Tensor2D {
   return tf.tensor2d(orthogonalValues(gaussian.dataSync(), rows, cols, gain), [rows, cols]);
 }
 
-/** `orthogonal` of rows·cols normal numbers drawn from `rng`, the same on every backend. The caller owns the result. */
+/**
+ * `orthogonal` of rows·cols normal numbers drawn from `rng`, the same on every backend; zeros of a blank one. The caller
+ * owns the result.
+ */
 export function orthogonalFromRng(rng: Rng, rows: number, cols: number, gain = 1): Tensor2D {
+  if (rng.blank) return tf.zeros([rows, cols]);
   const gaussian = Float64Array.from({ length: rows * cols }, () => rng.normal());
   return tf.tensor2d(orthogonalValues(gaussian, rows, cols, gain), [rows, cols]);
 }

@@ -30,6 +30,7 @@ export {
   rmoeRouters,
 } from './recurrent-top-k-router.ts';
 export { type RouterContext, RouterRecurrence, type RouterRecurrenceShape } from './router-recurrence.ts';
+export { variation } from './router-state.ts';
 export { specialityLoss } from './speciality.ts';
 export { SpectraRouter } from './spectra-router.ts';
 export { type SpectraRoutersOptions, spectraRouters } from './spectra-routers.ts';

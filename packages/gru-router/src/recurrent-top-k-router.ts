@@ -13,6 +13,7 @@ import type { Tensor2D, Tensor3D, TensorContainer } from '@tensorflow/tfjs-core'
 import * as tf from '@tensorflow/tfjs-core';
 import type { Recurrence } from './options.ts';
 import { RouterRecurrence } from './router-recurrence.ts';
+import { everyLayer } from './spectra-routers.ts';
 
 /** What both kinds are told; losses, gates and k as for `SoftmaxTopKRouter`. */
 export interface RecurrentRoutersOptions
@@ -107,17 +108,19 @@ export interface RmoeRoutersOptions extends RecurrentRoutersOptions {
  * (`gate.weight`).
  *
  * @param prefix of parameter names, given the layer, or `undefined` for shared ones.
+ * @param wanted the layers to make routers of, all by default; each is the same whichever others are made.
  */
 export function rmoeRouters(
   options: RmoeRoutersOptions,
   rng: Rng,
   prefix: (layer: number | undefined) => string,
+  wanted: readonly number[] = everyLayer(options.layers),
 ): RecurrentTopKRouter[] {
-  const { layers, stateSize = 128, hidden, ...gate } = options;
+  const { layers: _, stateSize = 128, hidden, ...gate } = options;
   const shape = { hidden: stateSize, stateSize, recurrence: 'depth' } as const;
   const recurrence = new RouterRecurrence(shape, rng, prefix(undefined));
   const bound = 1 / Math.sqrt(hidden);
-  return Array.from({ length: layers }, (_, layer) => {
+  return wanted.map(layer => {
     const own = rng.split('layer', layer);
     const drawn = own.split('projection.weight').uniformTensor([stateSize, hidden], -bound, bound);
     return new RecurrentTopKRouter({
@@ -145,11 +148,13 @@ export interface GruSwitchRoutersOptions extends RecurrentRoutersOptions {
  * routing brings. For one `rng` and shape the recurrence's initial weights are those of `spectraRouters`.
  *
  * @param prefix of parameter names, given the layer, or `undefined` for shared ones.
+ * @param wanted the layers to make routers of, all by default; each is the same whichever others are made.
  */
 export function gruSwitchRouters(
   options: GruSwitchRoutersOptions,
   rng: Rng,
   prefix: (layer: number | undefined) => string,
+  wanted: readonly number[] = everyLayer(options.layers),
 ): RecurrentTopKRouter[] {
   const { layers, stateSize = 32, recurrence = 'grid', sharing = 'per-layer', hidden, ...gate } = options;
   const shape = { hidden, stateSize, recurrence };
@@ -157,7 +162,7 @@ export function gruSwitchRouters(
     sharing === 'global'
       ? new RouterRecurrence({ ...shape, depthEmbedding: layers }, rng, prefix(undefined))
       : undefined;
-  return Array.from({ length: layers }, (_, layer) => {
+  return wanted.map(layer => {
     const own = rng.split('layer', layer);
     return new RecurrentTopKRouter({
       kind: 'gru-switch',

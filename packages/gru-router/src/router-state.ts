@@ -89,7 +89,7 @@ export class SpectraState {
 }
 
 /** Population standard deviation over the mean; 0 where nothing was dispatched. */
-function variation(load: Float64Array): number {
+export function variation(load: Float64Array): number {
   const mean = load.reduce((a, b) => a + b, 0) / load.length;
   if (mean === 0) return 0;
   const square = load.reduce((a, b) => a + (b - mean) ** 2, 0) / load.length;

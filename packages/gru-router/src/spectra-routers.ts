@@ -15,20 +15,27 @@ export interface SpectraRoutersOptions extends Omit<SpectraRouterOptions, 'depth
  * all list the same `Parameter` objects, of which an optimizer must take each once.
  *
  * @param prefix of parameter names, given the layer, or `undefined` for shared ones.
+ * @param wanted the layers to make routers of, all by default; each is the same whichever others are made.
  */
 export function spectraRouters(
   options: SpectraRoutersOptions,
   rng: Rng,
   prefix: (layer: number | undefined) => string = layer =>
     layer === undefined ? 'router.' : `layers.${layer}.router.`,
+  wanted: readonly number[] = everyLayer(options.layers),
 ): SpectraRouter[] {
   const { layers, sharing = 'per-layer', ...rest } = options;
   const shared =
     sharing === 'global'
       ? new SpectraRouterParameters({ ...rest, depthEmbedding: layers }, rng, prefix(undefined))
       : undefined;
-  return Array.from({ length: layers }, (_, layer) => {
+  return wanted.map(layer => {
     const learned = shared ?? new SpectraRouterParameters(rest, rng.split('layer', layer), prefix(layer));
     return new SpectraRouter(learned, rest, layer);
   });
+}
+
+/** 0 … layers − 1. */
+export function everyLayer(layers: number): number[] {
+  return Array.from({ length: layers }, (_, layer) => layer);
 }

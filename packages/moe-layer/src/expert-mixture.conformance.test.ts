@@ -88,6 +88,17 @@ describe.each(Object.entries(layers))('%s', (_, layer) => {
     const wanted = tf.grads(asOp(parts))(inputs, dy);
     for (const [i, name] of ['x', 'weights', 'up', 'down'].entries())
       await near(found[i]!, wanted[i]!, `gradient of ${name}`);
+    // frozen experts: the same gradient of what comes in
+    for (const [f, name] of [
+      [one, 'one operation'],
+      [parts, 'parts'],
+    ] as const) {
+      const [, , up, down] = inputs;
+      const frozen = (x: Tensor, weights: Tensor): Tensor => f(x as Tensor2D, weights as Tensor2D, up, down);
+      const incoming = tf.grads(frozen)([inputs[0], inputs[1]], dy);
+      await near(incoming[0]!, wanted[0]!, `gradient of x, frozen experts, ${name}`);
+      await near(incoming[1]!, wanted[1]!, `gradient of weights, frozen experts, ${name}`);
+    }
   });
 });
 

@@ -21,6 +21,10 @@ type MixtureInputs = {
   offsets: tf.Tensor;
 };
 type MixtureGradInputs = MixtureInputs & { h: tf.Tensor; dy: tf.Tensor };
+interface MixtureGradAttrs {
+  /** Whether the gradients of the weights are wanted; a fused kernel, which makes all at once, gives them anyway. */
+  readonly ofExperts: boolean;
+}
 
 // outputs: y, and the rows before the activation, from which the backward pass makes the rest again
 const mixtureOp = defineOp<MixtureInputs, object>({
@@ -55,16 +59,17 @@ const mixtureOp = defineOp<MixtureInputs, object>({
     },
     webgpu: (inputs, _, backend) => expertMixtureOnDevice(backend, inputs),
   },
-  gradient: ({ dys: [dy], inputs, outputs: [, h] }) => {
-    const [x, weights, up, down] = gradOp({ ...inputs, h: h!, dy: dy! }, {});
-    return { x: x!, weights: weights!, up: up!, down: down! };
+  gradient: ({ dys: [dy], inputs, outputs: [, h], wanted }) => {
+    const ofExperts = wanted('up') || wanted('down');
+    const [x, weights, up, down] = gradOp({ ...inputs, h: h!, dy: dy! }, { ofExperts });
+    return { x: x!, weights: weights!, ...(ofExperts ? { up: up!, down: down! } : {}) };
   },
 });
 
 // with g = dy·down and a the activation: d weight = ⟨a, g⟩, dh = weight·g through the activation
-const gradOp = defineOp<MixtureGradInputs, object>({
+const gradOp = defineOp<MixtureGradInputs, MixtureGradAttrs>({
   name: 'ExpertMixtureGrad',
-  reference: inputs => {
+  reference: (inputs, { ofExperts }) => {
     const { x, weights, up, down, rowOfSlot, h, dy } = inputs;
     const plan = planOf(inputs);
     const [rows, dyRows] = [x, dy].map(tokens => dispatchRows(tokens as Tensor2D, plan)) as [
@@ -77,9 +82,13 @@ const gradOp = defineOp<MixtureGradInputs, object>({
     const dh = swigluGrad(h as Tensor2D, g.mul(gate));
     const dRows = groupedMatMul(dh, up as Tensor3D, plan.offsets, false);
     const dGate = gatherRows(a.mul(g).sum(1, true) as Tensor2D, rowOfSlot.reshape([-1]) as Tensor1D);
-    return [
+    const ofTokens = [
       combineRows(dRows, tf.ones(weights.shape as [number, number]), plan),
       dGate.reshape(weights.shape),
+    ];
+    if (!ofExperts) return ofTokens;
+    return [
+      ...ofTokens,
       groupedOuter(dh, rows, plan.offsets),
       groupedOuter(dyRows, a.mul(gate), plan.offsets),
     ];

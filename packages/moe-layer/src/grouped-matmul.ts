@@ -58,9 +58,11 @@ const matMulOp: Op<MatMulInputs, MatMulAttrs> = defineOp({
     },
     webgpu: (inputs, { transpose }, backend) => groupedMatMulOnDevice(backend, inputs, transpose),
   },
-  gradient: ({ dys: [dy], inputs: { x, w, offsets }, attrs: { transpose } }) => ({
-    x: matMulOp({ x: dy!, w, offsets }, { transpose: !transpose })[0]!,
-    w: outerOp(transpose ? { a: dy!, b: x, offsets } : { a: x, b: dy!, offsets }, {})[0]!,
+  gradient: ({ dys: [dy], inputs: { x, w, offsets }, attrs: { transpose }, wanted }) => ({
+    ...(wanted('x') ? { x: matMulOp({ x: dy!, w, offsets }, { transpose: !transpose })[0]! } : {}),
+    ...(wanted('w')
+      ? { w: outerOp(transpose ? { a: dy!, b: x, offsets } : { a: x, b: dy!, offsets }, {})[0]! }
+      : {}),
   }),
 });
 

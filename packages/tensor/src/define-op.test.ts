@@ -55,6 +55,36 @@ describe('defineOp', () => {
     expect([...g.dataSync()]).toEqual([0, 1, 0]);
   });
 
+  it('says which gradients are wanted', () => {
+    const seen: boolean[][] = [];
+    const product = defineOp<{ x: tf.Tensor; w: tf.Tensor }, object>({
+      name: 'DefineOpTestWanted',
+      reference: ({ x, w }) => [tf.mul(x, w)],
+      gradient: ({ dys: [dy], inputs: { x, w }, wanted }) => {
+        seen.push([wanted('x'), wanted('w')]);
+        return {
+          ...(wanted('x') ? { x: tf.mul(dy!, w) } : {}),
+          ...(wanted('w') ? { w: tf.mul(dy!, x) } : {}),
+        };
+      },
+    });
+    const [a, b] = [tf.tensor1d([1, 2]), tf.tensor1d([3, 4])];
+    const ofX = tf.grad((x: tf.Tensor) => product({ x, w: b }, {})[0]!)(a);
+    const ofW = tf.grad((w: tf.Tensor) => product({ x: a, w }, {})[0]!)(b);
+    const both = tf.grads((x: tf.Tensor, w: tf.Tensor) => product({ x, w }, {})[0]!)([a, b]);
+    expect(seen).toEqual([
+      [true, false],
+      [false, true],
+      [true, true],
+    ]);
+    expect([ofX, ofW, ...both].map(g => [...g.dataSync()])).toEqual([
+      [3, 4],
+      [1, 2],
+      [3, 4],
+      [1, 2],
+    ]);
+  });
+
   it('leaves no tensor behind', () => {
     const before = tf.memory().numTensors;
     const x = tf.tensor1d([1, 2]);

@@ -34,7 +34,8 @@ export interface OpDefinition<I extends OpInputs, A extends object> {
   };
   /**
    * Gradients with respect to the float32 inputs, given the cotangents of all outputs (zeros for an output
-   * that nothing used). Runs inside a `tidy`. Inputs it leaves out get the gradient zero.
+   * that nothing used). Runs inside a `tidy`. Inputs it leaves out get the gradient zero; those that are not `wanted`,
+   * a frozen weight for one, need none.
    */
   readonly gradient?: (context: GradientContext<I, A>) => { readonly [K in keyof I]?: Tensor };
 }
@@ -48,6 +49,8 @@ export interface GradientContext<I extends OpInputs, A> {
   readonly inputs: I;
   readonly outputs: Tensor[];
   readonly attrs: A;
+  /** Whether anything asks for the gradient of this input. */
+  readonly wanted: (name: keyof I) => boolean;
 }
 
 /** A callable op: tensors in, tensors out; the caller owns what it returns (inside a `tidy`, the tidy does). */
@@ -73,7 +76,7 @@ export function defineOp<I extends OpInputs, A extends object>(definition: OpDef
     });
   }
   const { gradient } = definition;
-  const backward: Backward = (dys, saved, attrs) => {
+  const backward: Backward = (dys, saved, attrs, wanted) => {
     const call = attrs as unknown as CallAttrs<A>;
     const names = call.inputNames;
     const outputs = saved.slice(names.length);
@@ -84,6 +87,7 @@ export function defineOp<I extends OpInputs, A extends object>(definition: OpDef
           inputs: byName(names, saved) as unknown as I,
           outputs,
           attrs: call,
+          wanted: name => wanted?.has(String(names.indexOf(name as string))) ?? true,
         }) ?? {},
     ) as Readonly<Record<string, Tensor | undefined>>;
     // the tape asks for a gradient of every input that depends on x, an index computed from x included
@@ -109,7 +113,7 @@ export function defineOp<I extends OpInputs, A extends object>(definition: OpDef
     if (gradient !== undefined && taping()) {
       // in the place of tfjs's own, which fills every cotangent that is missing with zeros made on the host
       lastTapeNode()!.gradient = function (dys) {
-        return backward(dys, this.saved, call as unknown as NamedAttrMap);
+        return backward(dys, this.saved, call as unknown as NamedAttrMap, new Set(Object.keys(this.inputs)));
       };
     }
     return Array.isArray(out) ? out : [out];
@@ -120,6 +124,8 @@ type Backward = (
   dys: readonly (Tensor | null)[],
   saved: Tensor[],
   attrs: NamedAttrMap,
+  /** Positions of the inputs whose gradient is asked for; all by default. */
+  wanted?: ReadonlySet<string>,
 ) => Record<string, () => Tensor>;
 
 /** The cotangents; zeros for an output that nothing used are made when the gradient reads them. */

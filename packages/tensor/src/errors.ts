@@ -21,7 +21,7 @@ export const ERROR_CODES = {
   CHECKPOINT_BROKEN: 'A checkpoint is truncated, fails its hash or has a malformed header.',
   CHECKPOINT_MISMATCH:
     'A checkpoint is whole, but a tensor is missing, unknown or of another shape or dtype.',
-  TOKENIZER_INVALID: 'A tokenizer file is missing or cannot be used.',
+  TOKENIZER_INVALID: 'A tokenizer or chat template is missing, cannot be used or does not fit the model.',
   DIVERGED: 'Training produced a loss or gradient that is not finite.',
   INTERRUPTED: 'The user asked to stop.',
   WORKER_FAILED: 'A worker thread died or reported an error.',

@@ -5,6 +5,7 @@ import './generated/gradients.js';
 export { AUTO_ORDER } from './backend/auto-order.ts';
 export * from './backend/report.ts';
 export { probeBackends, setBackend } from './backend/set-backend.ts';
+export * from './blank-rng.ts';
 export * from './check-device.ts';
 export * from './define-op.ts';
 export * from './errors.ts';

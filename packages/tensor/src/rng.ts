@@ -23,6 +23,8 @@ const SPLIT = 0x53504c54;
 const TWO_32 = 2 ** 32;
 
 export class Rng {
+  /** Whether it draws nothing: `BlankRng`. */
+  readonly blank: boolean = false;
   private readonly key: readonly [number, number];
   private counter: number;
   /** The block of four words that `counter` lies in. */

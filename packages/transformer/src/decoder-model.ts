@@ -27,7 +27,7 @@ import { tidied } from './tidied.ts';
 export interface DecoderOptions {
   /** Every weight follows from it and from its own name; 0 by default. */
   readonly seed?: number;
-  /** Leaves attention, MLPs and embeddings at 0 (norms at 1), for a model about to be loaded. */
+  /** Leaves weights at 0 (norms at 1), for a model about to be loaded. */
   readonly uninitialised?: boolean;
 }
 
@@ -73,9 +73,9 @@ export class DecoderModel implements Module {
 
   /** Synchronous and differentiable; changes no state. Shapes and ownership: `ForwardInput`, `ForwardOutput`. */
   forward(input: ForwardInput): ForwardOutput {
-    const [batch, length] = checkForwardInput(input, this.parts.positions?.shape[0], this.switchesAt);
-    const past = input.cache ?? emptyCache();
     const { hidden: width, recompute, moe } = this.architecture;
+    const [batch, length] = checkForwardInput(input, width, this.parts.positions?.shape[0], this.switchesAt);
+    const past = input.cache ?? emptyCache();
     const traced = input.layerOutputs ?? false;
     return tidied(() => {
       const packing = packingOf(input, past);
@@ -116,6 +116,36 @@ export class DecoderModel implements Module {
           ? {}
           : { cache: advanceCache(past, { keyValues, outputs, packing, length }) }),
       };
+    });
+  }
+
+  /** What enters the first layer, [B,S,H], of rows that each begin a text; the caller owns it. */
+  embedTokens(inputIds: tf.Tensor2D): tf.Tensor3D {
+    const { hidden } = this.architecture;
+    checkForwardInput({ inputIds }, hidden, this.parts.positions?.shape[0], this.switchesAt);
+    return tidied(() => this.embed({ inputIds }, emptyCache()));
+  }
+
+  /**
+   * One layer alone, traced, with the causal rule, of rows that each begin a text: `hidden` [B,S,H] is what the layer below
+   * wrote, `below` the carry of the router below. The caller owns all that it returns.
+   */
+  forwardLayer(
+    index: number,
+    { hidden, inputIds, below }: { hidden: tf.Tensor3D; inputIds: tf.Tensor2D; below?: tf.Tensor3D },
+  ): DecoderLayerOutput {
+    return tidied(() => {
+      const past = emptyCache();
+      const input = { inputIds };
+      const attention = attentionContext(this.rotations(input, past), undefined, past);
+      const standing = tokenPositions(input, undefined, past);
+      const route = routeContext(input, undefined, standing, below, undefined);
+      const {
+        key: _,
+        value: __,
+        ...output
+      } = this.layers[index]!.forward(hidden, attention, route, undefined, true);
+      return output;
     });
   }
 
@@ -162,7 +192,11 @@ export class DecoderModel implements Module {
     return Object.fromEntries(named);
   }
 
-  private embed({ inputIds, positions }: ForwardInput, past: ModelCache, packing?: Packing): tf.Tensor3D {
+  private embed(
+    { inputIds, positions, embeddingNoise }: ForwardInput,
+    past: ModelCache,
+    packing?: Packing,
+  ): tf.Tensor3D {
     const [, length] = inputIds.shape;
     const rows = (table: Parameter, ids: tf.Tensor): tf.Tensor3D => {
       const rowIds = tf.reshape(ids, [-1]) as tf.Tensor1D;
@@ -171,7 +205,8 @@ export class DecoderModel implements Module {
     };
     const { embeddingScale } = this.architecture;
     const found = rows(this.parts.embedding, inputIds);
-    const tokens = embeddingScale === 1 ? found : (tf.mul(found, embeddingScale) as tf.Tensor3D);
+    const scaled = embeddingScale === 1 ? found : (tf.mul(found, embeddingScale) as tf.Tensor3D);
+    const tokens = embeddingNoise === undefined ? scaled : (tf.add(scaled, embeddingNoise) as tf.Tensor3D);
     if (this.parts.positions === undefined) return tokens;
     const counted = tf.expandDims(tf.range(past.length, past.length + length, 1, 'int32'), 0);
     return tf.add(

@@ -21,6 +21,8 @@ export interface ForwardInput {
   readonly balance?: Balance | undefined;
   /** Whether routers make losses and statistics; false by default. */
   readonly training?: boolean | undefined;
+  /** [B,S,H] float32 that is added to the tokens' embeddings, such as NEFTune's noise (Jain et al. 2023). */
+  readonly embeddingNoise?: tf.Tensor3D | undefined;
   /** Optimizer steps done, for the routers' warm-ups; 0 by default. */
   readonly step?: number | undefined;
   /** What came before these tokens; also asks for the cache after them. Begin with `emptyCache()`. */
@@ -58,7 +60,8 @@ export interface ForwardOutput {
  * position at which frequencies change (`switchesAt`), as far as positions are known here; returns [B, S].
  */
 export function checkForwardInput(
-  { inputIds, mask, documents, positions, cache }: ForwardInput,
+  { inputIds, mask, documents, positions, embeddingNoise, cache }: ForwardInput,
+  hidden: number,
   learned: number | undefined,
   switchesAt: number | undefined,
 ): [number, number] {
@@ -81,6 +84,8 @@ export function checkForwardInput(
       });
     }
   }
+  if (embeddingNoise !== undefined)
+    checkShape(embeddingNoise.shape, [batch, length, hidden], `${where} embeddingNoise`);
   const rows = cache?.layers[0]?.key.shape[0];
   checkValue(rows === undefined || rows === batch, `the cache holds ${rows} rows, inputIds ${batch}.`, where);
   const end = (cache?.length ?? 0) + length;

@@ -1,5 +1,5 @@
 /** Seeded drawing of weights: one stream per parameter name, so that a parameter's value depends on nothing else. */
-import { Parameter, type ParameterOptions, Rng } from '@spectra/tensor';
+import { BlankRng, Parameter, type ParameterOptions, Rng } from '@spectra/tensor';
 import * as tf from '@tensorflow/tfjs-core';
 
 /**
@@ -13,7 +13,7 @@ export class Initializer {
   readonly zeros: boolean;
 
   constructor(seed: number, zeros = false) {
-    this.rng = new Rng(seed);
+    this.rng = zeros ? new BlankRng() : new Rng(seed);
     this.zeros = zeros;
   }
 

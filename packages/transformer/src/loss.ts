@@ -22,6 +22,8 @@ export interface LossInput {
   readonly training?: boolean | undefined;
   /** Optimizer steps done; 0 by default. */
   readonly step?: number | undefined;
+  /** As in `ForwardInput`. */
+  readonly embeddingNoise?: tf.Tensor3D | undefined;
   /** Whether to return what the routers read; false by default. */
   readonly layerOutputs?: boolean | undefined;
 }

@@ -1,5 +1,6 @@
 /** Every option of the SPECTRA router, as data; each ablation is a value of one of them. */
 import type { SpectraRouterOptions } from '@spectra/gru-router';
+import { SpectraError } from '@spectra/tensor';
 import { z } from 'zod';
 
 const positiveInteger = z.int().positive();
@@ -95,6 +96,15 @@ export const spectraRouterSchema = z.strictObject({
     .describe('Steps over which the orthogonality loss comes in.'),
 });
 export type SpectraRouterConfig = z.infer<typeof spectraRouterSchema>;
+
+/** The configuration of a SPECTRA router, with defaults for what is not given; `CONFIG_INVALID`, which names the key. */
+export function spectra(
+  options: Omit<z.input<typeof spectraRouterSchema>, 'kind'> = {},
+): SpectraRouterConfig {
+  const parsed = spectraRouterSchema.safeParse({ ...options, kind: 'spectra' });
+  if (parsed.success) return parsed.data;
+  throw new SpectraError('CONFIG_INVALID', { message: z.prettifyError(parsed.error), where: 'spectra' });
+}
 
 /** The same in the router's own words. */
 export function spectraRouterOptions(

@@ -98,7 +98,7 @@ describe('replaceRouter', () => {
     await noLeaks(async () => {
       const moe = { experts: 4, k: 2, intermediate_size: 12, router: softmax };
       const model = new DecoderModel({ ...TINY, moe });
-      const other = await replaceRouter(model, { router });
+      const other = await replaceRouter(model, router);
       const experts = (one: DecoderModel) => one.layers[1]!.moe!.experts.up.variable.data();
       expect(await experts(other)).toEqual(await experts(model));
       expect(other.architecture.moe!.router.kind).toBe('spectra');

@@ -7,7 +7,14 @@ import {
   safetensorsBytes,
   type WritableSpec,
 } from '@spectra/checkpoint';
-import { DecoderModel, describeModel, loadModelTensors, modelTensorSpecs } from '@spectra/transformer';
+import {
+  DecoderModel,
+  describeModel,
+  loadModelTensors,
+  modelTensorSpecs,
+  type RouterConfig,
+} from '@spectra/transformer';
+import { disposeRouters, newRouters, type RouterStart } from './new-routers.ts';
 import type { ConversionOptions } from './options.ts';
 import type { UpcyclePlan } from './plan.ts';
 import { planConversion } from './plan-conversion.ts';
@@ -23,14 +30,27 @@ export async function upcycle(model: DecoderModel, options: ConversionOptions): 
   return converted(model, store => planConversion(store, model.description, options), seed);
 }
 
-/** The model with a fresh router; the caller disposes both. Errors: those of `planReplacement`. */
-export async function replaceRouter(model: DecoderModel, options: ReplacementOptions): Promise<DecoderModel> {
-  return converted(model, store => planReplacement(store, model.description, options), 0);
+/**
+ * The model with another router, e.g. `spectra()`, fresh or fitted to the choices of the old one; the caller disposes both.
+ * Errors: those of `planReplacement` and `distil`.
+ */
+export async function replaceRouter(
+  model: DecoderModel,
+  router: RouterConfig,
+  options: Omit<ReplacementOptions, 'router'> & RouterStart = {},
+): Promise<DecoderModel> {
+  const { fitted, ...measured } = await newRouters(model, { ...options, router });
+  try {
+    const wanted = { ...options, ...measured, router };
+    return await converted(model, store => planReplacement(store, model.description, wanted, fitted), 0);
+  } finally {
+    disposeRouters(fitted);
+  }
 }
 
 async function converted(
   model: DecoderModel,
-  plan: (store: ModelStore) => Promise<UpcyclePlan>,
+  plan: (store: ModelStore) => UpcyclePlan | Promise<UpcyclePlan>,
   seed: number,
 ): Promise<DecoderModel> {
   const source = await inMemory(modelTensorSpecs(model));

@@ -12,14 +12,16 @@ const spectra = routerConfigSchema.parse({ kind: 'spectra', router_dim: 4, state
 const softmax = routerConfigSchema.parse({ kind: 'softmax-topk', normalise: true });
 const copy = { mode: 'copy', experts: 4 } as const;
 const parts = (s: number, active: number) => ({ mode: 'granular', parts: s, replicas: 2, active }) as const;
-const CASES: [string, UpcycleOptions][] = [
-  ['copy, spectra', { ...copy, router: spectra }],
-  ['copy, softmax', { ...copy, router: softmax }],
-  ['2 parts, spectra', { ...parts(2, 1), router: spectra }],
-  ['4 parts, spectra', { ...parts(4, 2), router: spectra }],
-  ['2 parts, softmax', { ...parts(2, 2), router: softmax }],
-  ['4 parts, softmax', { ...parts(4, 1), router: softmax }],
-];
+const ROUTERS = { spectra, softmax };
+const CASES = Object.entries(ROUTERS).flatMap(([kind, router]): [string, UpcycleOptions][] => [
+  [`copy, ${kind}`, { ...copy, router }],
+  ...[2, 4].flatMap(s =>
+    [1, 2].map((active): [string, UpcycleOptions] => [
+      `${s} parts, ${active} of each, ${kind}`,
+      { ...parts(s, active), router },
+    ]),
+  ),
+]);
 
 describe('a dense model and its mixture of experts compute the same', () => {
   let folder = '';
@@ -86,4 +88,32 @@ describe('the published family of a dense one', () => {
       expect(difference / range).toBeLessThanOrEqual(1e-5);
     });
   }
+});
+
+describe('where the gates do not sum to 1', () => {
+  let folder = '';
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'inexact-'));
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+  const raw = { kind: 'softmax-topk', normalise: false } as const;
+  it.each([
+    [
+      'one expert, as in Switch',
+      { mode: 'copy', experts: 4, active: 1, router: routerConfigSchema.parse(raw) },
+    ],
+    ['raw gates', { mode: 'copy', experts: 4, active: 2, router: routerConfigSchema.parse(raw) }],
+  ] as [string, UpcycleOptions][])(
+    '%s: the plan says so, and the difference is measured',
+    async (label, options) => {
+      const from = join(workspaceRoot(), 'fixtures', 'hf', 'llama');
+      const { plan } = await upcycleFolder(from, join(folder, label), options);
+      expect(plan.exact).toBe(false);
+      expect(plan.inexactBecause).toMatch(/do not sum to 1/);
+      const { input_ids } = JSON.parse(await readFile(join(from, 'inputs.json'), 'utf8'));
+      const { difference, range, layers } = await verifyModels(from, join(folder, label), input_ids);
+      expect(difference / range).toBeGreaterThan(1e-3);
+      expect(layers.every(layer => layer > 0 && layer < Number.POSITIVE_INFINITY)).toBe(true);
+    },
+  );
 });

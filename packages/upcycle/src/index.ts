@@ -1,4 +1,8 @@
 export * from './convert-model.ts';
+export { type DefaultRouter, defaultRouter } from './default-router.ts';
+export type { Calibration, DistilOptions, LayerAgreement } from './distil.ts';
+export { meanGateSum } from './gate-sum.ts';
+export type { RouterStart } from './new-routers.ts';
 export type { ConversionOptions, SharedStart, UpcycleMode, UpcycleOptions } from './options.ts';
 export type {
   Content,

@@ -22,12 +22,15 @@ export function moeOf(store: ModelStore, { family, architecture }: ModelDescript
     store.name,
     'Use mode copy, granular or drop.',
   );
-  const layout = bindTensors(expertTensors(architecture, moe), family, architecture, name => store.has(name));
-  for (const [name, shape] of storedTensors(layout)) {
-    if (!store.has(name)) throw mismatch(`the tensor ${name} is missing.`, store.name);
-    const found = store.entry(name).shape;
-    if (String(found) !== String(shape)) {
-      throw mismatch(`${name} is [${found}], the configuration asks for [${shape}].`, store.name);
+  for (const layer of sparseLayers(architecture)) {
+    const own = expertTensors(layer, architecture.hidden, moe);
+    const layout = bindTensors(own, family, architecture, name => store.has(name));
+    for (const [name, shape] of storedTensors(layout)) {
+      if (!store.has(name)) throw mismatch(`the tensor ${name} is missing.`, store.name);
+      const found = store.entry(name).shape;
+      if (String(found) !== String(shape)) {
+        throw mismatch(`${name} is [${found}], the configuration asks for [${shape}].`, store.name);
+      }
     }
   }
   const routed = new Set(store.names().map(routerLayer));
@@ -42,22 +45,19 @@ export function sparseLayers({ layers }: Architecture): number[] {
   return layers.flatMap((layer, i) => (layer.sparse ? [i] : []));
 }
 
-function expertTensors(architecture: Architecture, moe: MoeShape): NamedShape[] {
+function expertTensors(layer: number, hidden: number, moe: MoeShape): NamedShape[] {
   const { experts, intermediate, bias, activation } = moe;
-  const { hidden } = architecture;
   const gated = isGated(activation);
   const [up, rows] = gated ? ['gate_up_proj', 2 * intermediate] : ['up_proj', intermediate];
-  return sparseLayers(architecture).flatMap(layer => {
-    const name = (suffix: string): string => `model.layers.${layer}.mlp.experts.${suffix}`;
-    return [
-      { name: name(up as string), shape: [experts, rows as number, hidden] },
-      { name: name('down_proj'), shape: [experts, hidden, intermediate] },
-      ...(bias
-        ? [
-            { name: name(`${up}_bias`), shape: [experts, rows as number] },
-            { name: name('down_proj_bias'), shape: [experts, hidden] },
-          ]
-        : []),
-    ];
-  });
+  const name = (suffix: string): string => `model.layers.${layer}.mlp.experts.${suffix}`;
+  return [
+    { name: name(up as string), shape: [experts, rows as number, hidden] },
+    { name: name('down_proj'), shape: [experts, hidden, intermediate] },
+    ...(bias
+      ? [
+          { name: name(`${up}_bias`), shape: [experts, rows as number] },
+          { name: name('down_proj_bias'), shape: [experts, hidden] },
+        ]
+      : []),
+  ];
 }

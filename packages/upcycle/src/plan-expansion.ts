@@ -9,9 +9,9 @@ import {
   type MoeShape,
   type RouterConfig,
 } from '@spectra/transformer';
+import { CarriedTensor } from './carried-tensor.ts';
 import { moeOf } from './moe-source.ts';
 import { checkAccounted, type PlannedTensor, totalsOf, type UpcyclePlan } from './plan.ts';
-import { carriedTensor } from './plan-upcycle.ts';
 import { routerLayer } from './router-names.ts';
 
 const EXPERT_COUNTS = ['num_local_experts', 'num_experts', 'n_routed_experts'];
@@ -54,7 +54,7 @@ function expanded(entry: StoredEntry, experts: number): PlannedTensor[] {
     }));
   }
   const router = routerLayer(name) !== undefined;
-  if (shape[0] !== experts || !(router || ALL_EXPERTS.test(name))) return [carriedTensor(name, entry)];
+  if (shape[0] !== experts || !(router || ALL_EXPERTS.test(name))) return [new CarriedTensor(entry)];
   const parts = Array.from({ length: 2 * experts }, (_, i) => {
     const e = Math.floor(i / 2);
     return { source: name, slice: [[e, e + 1]] as const };

@@ -1,5 +1,6 @@
 /** Plans how a mixture of experts gets another router, its experts untouched. */
 import type { ModelStore } from '@spectra/checkpoint';
+import type { Router } from '@spectra/routing';
 import { checkValue } from '@spectra/tensor';
 import {
   describeModel,
@@ -9,62 +10,62 @@ import {
   type MoeShape,
   type RouterConfig,
 } from '@spectra/transformer';
+import { CarriedTensor } from './carried-tensor.ts';
 import { moeOf, sparseLayers } from './moe-source.ts';
 import { checkAccounted, type PlannedTensor, totalsOf, type UpcyclePlan } from './plan.ts';
-import { carriedTensor } from './plan-upcycle.ts';
 import { routerLayer } from './router-names.ts';
-import { freshRouters, gatesSumToOne } from './router-tensors.ts';
+import { freshRouters, gatesSumToOne, routerTensors } from './router-tensors.ts';
 
 export interface ReplacementOptions {
   readonly router: RouterConfig;
   /**
-   * ρ, factor on the new router's gates, which sum to 1. By default what the old gates sum to, where that is a constant
-   * (normalised, times their `routed_scaling_factor`); needed where it is not, see `meanGateSum`.
+   * ρ, factor on the new router's gates, which sum to 1. By default what the old gates sum to: a constant (normalised,
+   * times their `routed_scaling_factor`), or else their mean sum on the calibration text.
    */
   readonly rho?: number;
-  /** Of the fresh router; 0 by default. */
+  /** Of the new router; 0 by default. */
   readonly seed?: number;
 }
 
 /**
- * What changes: old routers' tensors are dropped, their correction bias too; fresh ones are new, all others stay where
- * they are. `setBackend` must have been awaited. Errors: `VALUE`, `CHECKPOINT_MISMATCH`, `CONFIG_INVALID`.
+ * What changes: old routers' tensors are dropped, their correction bias too; new ones are fresh, or `fitted` ones that live
+ * until they are written; all others stay where they are. `setBackend` must have been awaited. Errors: `VALUE`,
+ * `CHECKPOINT_MISMATCH`, `CONFIG_INVALID`.
  */
-export async function planReplacement(
+export function planReplacement(
   store: ModelStore,
   source: ModelDescription,
   options: ReplacementOptions,
-): Promise<UpcyclePlan> {
+  fitted?: ReadonlyMap<number, Router>,
+): UpcyclePlan {
   const moe = moeOf(store, source);
   const rho = options.rho ?? constantGateSum(moe);
   checkValue(
     rho !== undefined,
     `the gates of the old router do not sum to a constant, so that ρ must be given.`,
     'replaceRouter',
-    'Give rho (--rho), or ids to measure it on (--input).',
+    'Give rho (--rho), or a calibration text to measure it on (--text, --input).',
   );
-  checkValue(rho > 0 && Number.isFinite(rho), `rho is ${rho}, it must be positive.`, 'replaceRouter');
-  const before = source.config[MOE_OVERRIDE] as Json | undefined;
-  const override = { ...before, format_version: 1, scale: rho, router: options.router };
-  const config = { ...source.config, [MOE_OVERRIDE]: override };
+  const config = replacedConfig(source, options.router, rho);
   const { architecture } = describeModel(config);
   const sparse = new Set([-1, ...sparseLayers(architecture)]);
   const { stored } = store;
   const old = (name: string): boolean => sparse.has(routerLayer(name) ?? -2);
-  const routers = await freshRouters(architecture, options.seed ?? 0);
+  const routers =
+    fitted === undefined ? freshRouters(architecture, options.seed ?? 0) : routerTensors(fitted);
   const made = routers.map(
     ({ name, shape, role, values }): PlannedTensor => ({
       name,
       dtype: 'F32',
       shape,
       role,
-      transform: 'fresh',
+      transform: fitted === undefined ? 'fresh' : 'fitted to the old router',
       sources: [],
       content: { kind: 'fresh', values },
     }),
   );
   const names = stored.names();
-  const carried = names.filter(name => !old(name)).map(name => carriedTensor(name, stored.entry(name)));
+  const carried = names.filter(name => !old(name)).map(name => new CarriedTensor(stored.entry(name)));
   const dropped = names.filter(old).map(name => ({
     name,
     reason: name.endsWith('correction_bias')
@@ -78,13 +79,26 @@ export async function planReplacement(
     tensors,
     dropped,
     exact: false,
-    inexactBecause: 'a fresh router chooses other experts',
+    inexactBecause:
+      fitted === undefined
+        ? 'a fresh router chooses other experts'
+        : 'a fitted router chooses other experts now and then',
     totals: totalsOf(tensors, moe.k / moe.experts),
   };
 }
 
+/** The configuration with another router, whose gates ρ multiplies: `VALUE` unless that is positive. */
+export function replacedConfig(source: ModelDescription, router: RouterConfig, rho: number): Json {
+  checkValue(rho > 0 && Number.isFinite(rho), `rho is ${rho}, it must be positive.`, 'replaceRouter');
+  const before = source.config[MOE_OVERRIDE] as Json | undefined;
+  return {
+    ...source.config,
+    [MOE_OVERRIDE]: { ...before, format_version: 1, scale: rho, router },
+  };
+}
+
 /** What the gates of every token sum to, with the layer's ρ. */
-function constantGateSum({ router, k, scale }: MoeShape): number | undefined {
+export function constantGateSum({ router, k, scale }: MoeShape): number | undefined {
   if (router.kind === 'topk') return router.normalise ? router.scale * scale : undefined;
   return gatesSumToOne(router, k) ? scale : undefined;
 }

@@ -12,6 +12,7 @@ import {
   type RouterConfig,
   storedTensors,
 } from '@spectra/transformer';
+import { CarriedTensor } from './carried-tensor.ts';
 import { checkStored, denseMlp } from './dense-source.ts';
 import { familyTarget } from './family-target.ts';
 import { layerTensors, placed, type Shares } from './layer-tensors.ts';
@@ -47,7 +48,7 @@ export async function planUpcycle(
     layerTensors(layer, mlps.get(layer)!, dense, moe, resolved, shares),
   );
   const repeats = moe.router.kind === 'spectra' ? 1 : resolved.parts;
-  const routers = await freshRouters(target.architecture, resolved.seed, repeats);
+  const routers = freshRouters(target.architecture, resolved.seed, repeats);
   const layout = bindTensors([...parts, ...routers], target.family, target.architecture);
   const dropped = new Set([...mlps.values()].flatMap(({ sources }) => sources));
   const made: PlannedTensor[] = [];
@@ -69,7 +70,7 @@ export async function planUpcycle(
   const carried = stored
     .names()
     .filter(name => !dropped.has(name))
-    .map(name => carriedTensor(name, stored.entry(name)));
+    .map(name => new CarriedTensor(stored.entry(name)));
   const tensors = [...carried, ...made];
   const expected = storedTensors(layout);
   checkAccounted(stored.names(), { tensors, dropped: [] }, expected, store.name);
@@ -82,14 +83,6 @@ export async function planUpcycle(
     ...(reason === undefined ? {} : { inexactBecause: reason }),
     totals: totalsOf(tensors, moe.k / moe.experts),
   };
-}
-
-export function carriedTensor(
-  name: string,
-  { dtype, shape }: Pick<PlannedTensor, 'dtype' | 'shape'>,
-): PlannedTensor {
-  const content = { kind: 'stored', parts: [{ source: name }] } as const;
-  return { name, dtype, shape, role: 'carried', transform: 'carried over', sources: [name], content };
 }
 
 /** The configuration of another model would give other shapes of embedding and norms. */

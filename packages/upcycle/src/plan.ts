@@ -104,13 +104,14 @@ export function checkAccounted(
   expected: ReadonlyMap<string, readonly number[]>,
   where: string,
 ): void {
-  const used = new Set([
-    ...plan.tensors.flatMap(({ sources: names }) => names),
-    ...plan.dropped.map(({ name }) => name),
-  ]);
+  const used = new Set(plan.dropped.map(({ name }) => name));
+  const planned = new Map<string, readonly number[]>();
+  for (const { name, shape, sources: names } of plan.tensors) {
+    for (const source of names) used.add(source);
+    planned.set(name, shape);
+  }
   const unused = sources.filter(name => !used.has(name));
   if (unused.length > 0) throw mismatch(`${list(unused)} would be lost.`, where);
-  const planned = new Map(plan.tensors.map(tensor => [tensor.name, tensor.shape]));
   if (planned.size !== plan.tensors.length) throw mismatch('a tensor would be written twice.', where);
   const missing = [...expected].filter(([name, shape]) => String(planned.get(name)) !== String(shape));
   if (missing.length > 0) {

@@ -21,7 +21,7 @@ export async function openModel(path: string, backend: BackendName | 'auto'): Pr
   const { name, device } = await setBackend(backend);
   const tokenizer =
     found.run !== undefined
-      ? await openTokenizer(found.run.config.data.tokenizer)
+      ? await openTokenizer(found.run.config.data.tokenizer, found.model)
       : existsSync(join(found.model, 'tokenizer.json'))
         ? await loadTokenizer(found.model)
         : byteTokenizer();

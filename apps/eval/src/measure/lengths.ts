@@ -10,7 +10,7 @@ import {
   sequentialOverlap,
 } from '@spectra/monitor';
 import { SpectraError } from '@spectra/tensor';
-import { evaluate, type TrainerConfig } from '@spectra/trainer';
+import { evaluate, freshModel, type TrainerConfig } from '@spectra/trainer';
 import type { DecoderModel } from '@spectra/transformer';
 import type { LengthRow } from '../runs/row.ts';
 import { joined } from './milestones.ts';
@@ -34,7 +34,7 @@ export async function measureLengths(
     });
   }
   const texts = await longTexts(config, longest);
-  const { experts, k } = config.model.moe!;
+  const { experts, k } = freshModel(config).moe!;
   let shortest: { indices: Int32Array; slots: number }[] | undefined;
   const rows: LengthRow[] = [];
   for (const length of lengths) {

@@ -4,7 +4,7 @@ import { dispatchPlan, type MoeLayer } from '@spectra/moe-layer';
 import { gateWeights, type Routing, selectQuota, selectTopK } from '@spectra/routing';
 import { sinkhorn } from '@spectra/sinkhorn';
 import { normalise, Rng } from '@spectra/tensor';
-import type { TrainerConfig } from '@spectra/trainer';
+import { freshModel, type TrainerConfig } from '@spectra/trainer';
 import { DecoderModel } from '@spectra/transformer';
 import type { Tensor, Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
@@ -21,15 +21,16 @@ const CONTEXT = { balance: 'batch', training: false, step: 0 } as const;
  */
 export async function timeParts(config: TrainerConfig): Promise<TimingRow[]> {
   const { batch, length } = config.data;
-  const [N, H] = [batch * length, config.model.hidden_size];
-  const { experts, k, intermediate_size: inner } = config.model.moe!;
+  const shape = freshModel(config);
+  const [N, H] = [batch * length, shape.hidden_size];
+  const { experts, k, intermediate_size: inner } = shape.moe!;
   const rng = new Rng(config.seed).split('timing');
   // one layer of the model
   const one = {
-    ...config.model,
+    ...shape,
     vocab_size: 2,
     num_hidden_layers: 1,
-    moe: { ...config.model.moe!, first_dense_layers: 0 },
+    moe: { ...shape.moe!, first_dense_layers: 0 },
   };
   const model = new DecoderModel(one, { seed: config.seed });
   const layer = model.layers[0]!.moe!;
@@ -41,7 +42,7 @@ export async function timeParts(config: TrainerConfig): Promise<TimingRow[]> {
   const add = async (part: string, flops: number, run: () => Tensor): Promise<void> => {
     rows.push({ part, milliseconds: await median(run), flops });
   };
-  const router = config.model.moe!.router;
+  const { router } = shape.moe!;
   if (router.kind === 'spectra') await timeSpectra(config, x, rng, add);
   else await add('router', 0, () => layer.router.route(x, context).weights);
   await add('dispatch', 0, () => dispatchPlan(routing.indices, experts).slotOfRow);
@@ -66,7 +67,8 @@ function mix(layer: MoeLayer, flat: Tensor2D, routing: Routing): Tensor {
 type Add = (part: string, flops: number, run: () => Tensor) => Promise<void>;
 
 async function timeSpectra(config: TrainerConfig, x: Tensor3D, rng: Rng, add: Add): Promise<void> {
-  const { moe, hidden_size: H } = config.model;
+  const shape = freshModel(config);
+  const { moe, hidden_size: H } = shape;
   const { experts: E, k, router } = moe!;
   if (router.kind !== 'spectra') return;
   const [batch, length] = x.shape;
@@ -95,14 +97,14 @@ async function timeSpectra(config: TrainerConfig, x: Tensor3D, rng: Rng, add: Ad
   const osr = osrCost(R, X, { lambda, beta, tau });
   await add(
     'Gram + cost',
-    N * costFlops(config.model) + 2 * E * E * D,
+    N * costFlops(shape) + 2 * E * E * D,
     () => osrCost(R, X, { lambda, beta, tau }).cost,
   );
 
   const { plan } = sinkhorn(osr.cost, { epsilon, iterations, groups });
   await add(
     'Sinkhorn',
-    N * sinkhornFlops(config.model),
+    N * sinkhornFlops(shape),
     () => sinkhorn(osr.cost, { epsilon, iterations, groups }).plan,
   );
   const select = (): Tensor2D =>

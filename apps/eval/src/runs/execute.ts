@@ -5,6 +5,7 @@ import { openTokenizer } from '@spectra/data/node';
 import { readJsonl } from '@spectra/monitor/node';
 import { SpectraError, setBackend } from '@spectra/tensor';
 import {
+  freshModel,
   type Interrupt,
   type InterruptedRun,
   type RunFolder,
@@ -36,12 +37,12 @@ export async function executeJob(job: Job, folder: string, interrupt: Interrupt)
   if (run.kind === 'timing') {
     const { name, device } = await setBackend(run.config.backend);
     const timing = await timeParts(run.config);
-    const cost = modelCost(run.config.model, run.config.data.length);
+    const cost = modelCost(freshModel(run.config), run.config.data.length);
     writeRow(rows, { ...head(run, `${name}: ${device}`, started), cost, timing });
     return true;
   }
   const runs = runFolderAt(folder);
-  const { moe } = run.config.model;
+  const { moe } = freshModel(run.config);
   const tally =
     moe === undefined
       ? undefined
@@ -130,7 +131,7 @@ async function measured(
       tokens_per_second: trainer.tokensSeen / trainSeconds,
       curves: thinCurves(readJsonl(folder.metrics)),
     },
-    cost: modelCost(config.model, config.data.length),
+    cost: modelCost(freshModel(config), config.data.length),
     evaluation: evaluationRow(evaluation, tally),
     milestones: await probeMilestones({
       config,

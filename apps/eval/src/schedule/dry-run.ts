@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { formatTable } from '@spectra/monitor/node';
 import { SpectraError } from '@spectra/tensor';
-import { formatCount, formatDuration } from '@spectra/trainer';
+import { formatCount, formatDuration, freshModel } from '@spectra/trainer';
 import { readRow } from '../runs/row.ts';
 import { modelCost } from '../suite/cost.ts';
 import type { PlannedRun } from '../suite/expand.ts';
@@ -43,7 +43,7 @@ export function estimatePlan(schedule: Schedule, jobs: number): PlanEstimate {
     const tokens = open.reduce((sum, { tokens: own }) => sum + own, 0);
     tokensLeft += tokens;
     secondsLeft += speed === undefined ? 0 : tokens / speed.tokensPerSecond;
-    const cost = modelCost(run.config.model, run.config.data.length);
+    const cost = modelCost(freshModel(run.config), run.config.data.length);
     return [
       run.label.replace(/, seed \d+$/, ''),
       formatCount(cost.parameters),
@@ -81,7 +81,7 @@ function speedOf(
 ): { readonly tokensPerSecond: number; readonly source: string } | undefined {
   const { hardware } = schedule.plan.suite;
   if (hardware !== undefined) {
-    const { flops } = modelCost(run.config.model, run.config.data.length);
+    const { flops } = modelCost(freshModel(run.config), run.config.data.length);
     return {
       tokensPerSecond: hardware.flops_per_second / (PASSES * flops),
       source: `${hardware.flops_per_second.toExponential(1)} FLOP/s`,

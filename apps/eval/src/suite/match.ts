@@ -1,5 +1,5 @@
 /** The width at which an arm costs what another does. */
-import type { TrainerConfig } from '@spectra/trainer';
+import { freshModel, type TrainerConfig } from '@spectra/trainer';
 import { type ModelCost, modelCost } from './cost.ts';
 
 /**
@@ -11,7 +11,7 @@ export function matchWidth(
   target: TrainerConfig,
   quantity: 'parameters' | 'active_parameters' | 'flops',
 ): TrainerConfig {
-  const wanted = modelCost(target.model, target.data.length)[quantity];
+  const wanted = modelCost(freshModel(target), target.data.length)[quantity];
   const cost = (width: number): number => costAt(config, width)[quantity];
   // linear in the width
   const slope = cost(2) - cost(1);
@@ -20,11 +20,11 @@ export function matchWidth(
 }
 
 function costAt(config: TrainerConfig, width: number): ModelCost {
-  return modelCost(withWidth(config, width).model, config.data.length);
+  return modelCost(freshModel(withWidth(config, width)), config.data.length);
 }
 
 function withWidth(config: TrainerConfig, width: number): TrainerConfig {
-  const { model } = config;
+  const model = freshModel(config);
   return {
     ...config,
     model:

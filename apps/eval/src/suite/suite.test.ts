@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { setBackend } from '@spectra/tensor';
+import { freshModel } from '@spectra/trainer';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { BASE, SUITE, writeSuite } from '../testing/example-suite.ts';
 import { modelCost } from './cost.ts';
@@ -96,8 +97,8 @@ describe('expandSuite', () => {
     const { runs, entries } = plan();
     const cost = (arm: string) => {
       const id = entries.find(entry => entry.arm === arm && entry.table === 'T1')!.run;
-      const { model, data } = runs.find(run => run.id === id)!.config;
-      return modelCost(model, data.length);
+      const { config } = runs.find(run => run.id === id)!;
+      return modelCost(freshModel(config), config.data.length);
     };
     expect(cost('wide').flops / cost('spectra').flops).toBeCloseTo(1, 1);
     expect(cost('wide').flops).toBeGreaterThan(cost('switch-2').flops);

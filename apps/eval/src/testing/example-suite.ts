@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { RoutingMonitor } from '@spectra/monitor';
 import { Rng } from '@spectra/tensor';
+import { freshModel } from '@spectra/trainer';
 import { environment } from '../runs/environment.ts';
 import { requestKey } from '../runs/measures.ts';
 import type { RunRow } from '../runs/row.ts';
@@ -81,15 +82,16 @@ export function exampleRow(run: PlannedRun, loss: number): RunRow {
     environment: environment('wasm: test'),
     started: '2026-01-01T00:00:00.000Z',
     finished: '2026-01-01T00:10:00.000Z',
-    cost: modelCost(config.model, config.data.length),
+    cost: modelCost(freshModel(config), config.data.length),
   };
   if (kind === 'timing') {
     const part = (name: string, milliseconds: number) => ({ part: name, milliseconds, flops: 1e6 });
     return { ...head, timing: [part('GRU', 1), part('experts', 2), part('layer', 4)] };
   }
-  const report = config.model.moe === undefined ? null : routes(config.model.moe.experts, config.seed);
+  const { moe } = freshModel(config);
+  const report = moe === undefined ? null : routes(moe.experts, config.seed);
   const rule = { loss, domains: { math: { loss, tokens: 128 } }, routing: report };
-  const experts = config.model.moe?.experts ?? 0;
+  const experts = moe?.experts ?? 0;
   const shares = [0, 0.1, 0.25, 0.5, 0.75, 1];
   const even = (): number[] => new Array<number>(experts).fill(1 / experts);
   return {

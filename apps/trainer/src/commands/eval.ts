@@ -33,10 +33,7 @@ export async function evalCommand(path: string, options: EvalOptions): Promise<v
   await setBackend(options.backend ?? config.backend);
   const model = await loadModel(folder);
   // the text may come from another configuration than the model
-  const data = await openTrainingData({
-    ...config,
-    model: { ...config.model, vocab_size: model.architecture.vocabulary },
-  });
+  const data = await openTrainingData(config, undefined, { description: model.description, folder });
   const evaluation = await evaluate(model, data.heldOut, {
     domains: data.domains,
     trainingBalance: config.train.balance,

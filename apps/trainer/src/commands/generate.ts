@@ -1,18 +1,12 @@
 /** Continues a prompt and shows which expert served each token. */
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import {
-  byteTokenizer,
-  loadChatTemplate,
-  loadTokenizer,
-  openTokenizer,
-  type Tokenizer,
-} from '@spectra/data/node';
+import { loadChatTemplate } from '@spectra/data/node';
 import { renderTokens } from '@spectra/monitor/node';
 import { SpectraError, setBackend } from '@spectra/tensor';
 import { loadModel } from '@spectra/transformer/node';
+import { isPretrained } from '../config/model.ts';
 import { sampleContinuation } from '../evaluation/sample.ts';
 import { type BackendChoice, resolveModelPath } from '../run/model-path.ts';
+import { modelTokenizer } from '../run/model-tokenizer.ts';
 
 interface GenerateOptions {
   readonly prompt: string;
@@ -27,10 +21,10 @@ interface GenerateOptions {
 }
 
 export async function generateCommand(path: string, options: GenerateOptions): Promise<void> {
-  const { model: folder, run } = await resolveModelPath(path);
+  const place = await resolveModelPath(path);
+  const { model: folder, run } = place;
   await setBackend(options.backend ?? run?.config.backend ?? 'auto');
-  const tokenizer =
-    run === undefined ? await folderTokenizer(folder) : await openTokenizer(run.config.data.tokenizer);
+  const tokenizer = await modelTokenizer(place);
   const prompt = options.chat ? await conversation(folder, options.prompt) : options.prompt || '\n';
   const model = await loadModel(folder);
   if (tokenizer.vocabSize > model.architecture.vocabulary) {
@@ -46,14 +40,15 @@ export async function generateCommand(path: string, options: GenerateOptions): P
       where: '--layer',
     });
   }
+  // a pretrained model says when it is done; texts of a model made here go on behind a document's end
+  const stops = run === undefined || isPretrained(run.config.model);
   const sample = await sampleContinuation(model, tokenizer, {
     prompt,
     tokens: options.tokens,
     temperature: options.temperature,
     topP: options.topP,
     seed: options.seed,
-    // a pretrained model says when it is done; texts of a run go on behind a document's end
-    ...(run !== undefined || tokenizer.eos === undefined ? {} : { stopTokens: [tokenizer.eos] }),
+    ...(stops && tokenizer.eos !== undefined ? { stopTokens: [tokenizer.eos] } : {}),
     ...(options.layer === undefined ? {} : { layer: options.layer }),
   });
   if (options.json) console.log(JSON.stringify(sample, null, 2));
@@ -66,9 +61,4 @@ export async function generateCommand(path: string, options: GenerateOptions): P
 async function conversation(folder: string, prompt: string): Promise<string> {
   const template = await loadChatTemplate(folder);
   return template.render([{ role: 'user', content: prompt }]);
-}
-
-/** A model folder's own tokenizer.json, or bytes where there is none. */
-async function folderTokenizer(folder: string): Promise<Tokenizer> {
-  return existsSync(join(folder, 'tokenizer.json')) ? loadTokenizer(folder) : byteTokenizer();
 }

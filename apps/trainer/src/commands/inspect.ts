@@ -1,10 +1,11 @@
 /** What a model is made of, by its headers alone: nothing is run, of a remote model only kilobytes are fetched. */
 import { existsSync } from 'node:fs';
-import type { ModelStore } from '@spectra/checkpoint';
+import type { ModelFiles, ModelStore } from '@spectra/checkpoint';
 import { isHubId, modelFiles, openModelFiles } from '@spectra/checkpoint/node';
 import { formatTable } from '@spectra/monitor/node';
 import { SpectraError } from '@spectra/tensor';
 import { groupTensors, type SurveyedRouter, surveyModel } from '../inspection/survey.ts';
+import type { TrainingState } from '../run/checkpoint.ts';
 import { formatBytes, formatCount } from '../run/format.ts';
 import { resolveModelPath } from '../run/model-path.ts';
 import { keepHeapSmall } from '../run/small-heap.ts';
@@ -35,9 +36,10 @@ export async function inspectCommand(path: string, options: InspectOptions): Pro
       return;
     }
     const { total, active } = survey.parameters;
+    const trained = run === undefined ? undefined : await trainedBy(source);
     const files = `${survey.files} ${survey.files === 1 ? 'file' : 'files'}`;
     console.log(
-      `${folder}: ${formatCount(total)} parameters (${formatBytes(survey.bytes)} in ${files}), ${formatCount(active)} active per token\n`,
+      `${folder}: ${formatCount(total)} parameters (${formatBytes(survey.bytes)} in ${files}), ${formatCount(active)} active per token${trained === undefined ? '' : `, ${formatCount(trained)} trained by its run`}\n`,
     );
     console.log(
       formatTable(
@@ -55,6 +57,12 @@ export async function inspectCommand(path: string, options: InspectOptions): Pro
   } finally {
     await store.close();
   }
+}
+
+/** Of a checkpoint, how many parameters its run trains; older ones do not say. */
+async function trainedBy(source: ModelFiles): Promise<number | undefined> {
+  const state = JSON.parse((await source.text('state.json')) ?? '{}') as Partial<TrainingState>;
+  return state.trainable;
 }
 
 type RouterState = Record<string, { readonly shape: readonly number[]; readonly data: readonly number[] }>;

@@ -14,7 +14,6 @@ import {
   vi,
 } from 'vitest';
 import {
-  replaceRouterCommand,
   type UpcycleFlags,
   upcycleApplyCommand,
   upcyclePlanCommand,
@@ -74,22 +73,5 @@ describe('upcycle', () => {
     await expect(upcyclePlanCommand(flags({ router: 'magic' }))).rejects.toMatchObject(usage);
     await expect(upcyclePlanCommand(flags({ routerOptions: '{' }))).rejects.toMatchObject(usage);
     await expect(upcyclePlanCommand(flags({ routerOptions: '{"a": 1}' }))).rejects.toMatchObject(usage);
-  });
-});
-
-describe('replace-router', () => {
-  it('lists what it drops', async () => {
-    const to = join(folder, 'rerouted');
-    await replaceRouterCommand({ from: fixture('kimi_k2'), to, router: 'spectra', seed: 0, backend });
-    expect(printed()).toMatch(/^dropped .*e_score_correction_bias: correction bias of the old router$/m);
-    expect(await readdir(to)).toContain('model-router.safetensors');
-  });
-
-  it('measures the factor where the old gates do not tell', async () => {
-    const from = fixture('qwen2_moe');
-    const other = { from, to: join(folder, 'measured'), router: 'spectra', seed: 0, backend } as const;
-    await expect(replaceRouterCommand(other)).rejects.toMatchObject({ code: 'VALUE' });
-    await replaceRouterCommand({ ...other, input: join(from, 'inputs.json') });
-    expect(await readdir(other.to)).toContain('config.json');
   });
 });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { formatConfig, loadConfig, parseConfig } from './load.ts';
+import { freshModel } from './model.ts';
 
 const SMALL =
   'name: small\nmodel: { vocab_size: 256, moe: {} }\ndata: { corpora: [{ domain: a, source: math }] }\n';
@@ -114,6 +115,44 @@ it('takes the kind of a router and of a tokenizer as given by default when only 
     'name: a\nmodel: {vocab_size: 257, hidden_size: 32, num_hidden_layers: 1, num_attention_heads: 2, moe: {}}',
     ['model.moe.router.alpha=1.5', 'data.tokenizer.document_end=true'],
   );
-  expect(config.model.moe!.router).toMatchObject({ kind: 'spectra', alpha: 1.5 });
+  expect(freshModel(config).moe!.router).toMatchObject({ kind: 'spectra', alpha: 1.5 });
   expect(config.data.tokenizer).toEqual({ kind: 'bytes', document_end: true });
+});
+
+describe('a model that exists', () => {
+  const from = (model: string, ...overrides: string[]) =>
+    parseConfig(`{name: a, model: ${model}}`, overrides, 'from.yaml');
+
+  it('brings its tokenizer unless another is named', () => {
+    expect(from('{from: x}')).toMatchObject({ model: { from: 'x' }, data: { tokenizer: { kind: 'model' } } });
+    expect(from('{from: x}', 'data.length=64').data).toMatchObject({
+      tokenizer: { kind: 'model' },
+      length: 64,
+    });
+    expect(from('{from: x}', 'data.tokenizer={kind: bytes}').data.tokenizer.kind).toBe('bytes');
+    expect(from('{from: x, recompute: true, revision: v2}').model).toEqual({
+      from: 'x',
+      recompute: true,
+      revision: 'v2',
+    });
+    expect(parseConfig(formatConfig(from('{from: x}')))).toEqual(from('{from: x}'));
+  });
+
+  it.each([
+    ['{from: x, hidden_size: 8}', 'unknown key model.hidden_size'],
+    ['{from: x, recomptue: true}', 'unknown key model.recomptue (did you mean recompute?)'],
+    ['{from: 3}', 'model.from: Invalid input: expected string, received number'],
+    ['{hidden_size: 8}', 'model.vocab_size: Invalid input'],
+    ['none', 'model: Invalid input: expected object, received string'],
+  ])('refuses %s by its key', (model, message) => {
+    expect(() => from(model)).toThrow(
+      expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringContaining(message) }),
+    );
+  });
+
+  it('has no shape before it is read', () => {
+    expect(() => freshModel(from('{from: x}'))).toThrow(
+      expect.objectContaining({ code: 'CONFIG_INVALID', where: 'model.from' }),
+    );
+  });
 });

@@ -87,7 +87,7 @@ function firstLine(cause: unknown): string {
 }
 
 function validate(value: Json, where: string): TrainerConfig {
-  const result = trainerConfigSchema.safeParse(value);
+  const result = trainerConfigSchema.safeParse(withModelTokenizer(value));
   if (result.success) return result.data;
   const lines = result.error.issues.flatMap(issue => describeIssue(issue));
   throw new SpectraError('CONFIG_INVALID', {
@@ -97,8 +97,29 @@ function validate(value: Json, where: string): TrainerConfig {
   });
 }
 
+/** A model that exists brings its tokenizer, where the configuration names none. */
+function withModelTokenizer(value: Json): Json {
+  if (!isSection(value) || !isSection(value.model) || value.model.from === undefined) return value;
+  const data = value.data ?? {};
+  if (!isSection(data) || data.tokenizer !== undefined) return value;
+  return { ...value, data: { ...data, tokenizer: { kind: 'model' } } };
+}
+
+function isSection(value: Json | undefined): value is { [key: string]: Json } {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
 function describeIssue(issue: z.core.$ZodIssue): string[] {
   const path = issue.path.join('.');
+  if (issue.code === 'invalid_union' && issue.errors.length > 0) {
+    // of the alternatives the one that the key `from` asks for, or else the one without it
+    const meant = issue.errors.find(
+      errors => !errors.some(error => error.code === 'unrecognized_keys' && error.keys.includes('from')),
+    );
+    return (meant ?? issue.errors[0]!).flatMap(error =>
+      describeIssue({ ...error, path: [...issue.path, ...error.path] }),
+    );
+  }
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map(key => {
       const near = nearestKey(key, keysAt(issue.path));

@@ -1,7 +1,7 @@
 /** A run as data: one schema gives the type, the defaults, the validation, the help and the editors' JSON schema. */
 import { dataConfigSchema } from '@spectra/data';
-import { modelConfigSchema } from '@spectra/transformer';
 import { z } from 'zod';
+import { isPretrained, trainedModelSchema } from './model.ts';
 
 const whole = z.int().nonnegative();
 const positive = z.int().positive();
@@ -38,7 +38,11 @@ const groupSchema = z.strictObject({
     .optional()
     .describe('Regular expression on parameter names; none: every parameter of the role.'),
   role: z.enum(['router', 'expert', 'other']).optional().describe('Restricts the group to one role.'),
-  lr_ratio: z.number().nonnegative().default(1).describe('Multiplies the learning rate; 0 freezes.'),
+  lr_ratio: z
+    .number()
+    .nonnegative()
+    .default(1)
+    .describe('Multiplies the learning rate; 0 freezes: no gradient, no moments.'),
   weight_decay: z.number().nonnegative().optional().describe("Overrides the optimizer's weight decay."),
 });
 
@@ -52,6 +56,13 @@ const trainSchema = z.strictObject({
     .enum(['batch', 'potentials', 'none'])
     .default('batch')
     .describe("The router's rule while training."),
+  embedding_noise: z
+    .number()
+    .positive()
+    .optional()
+    .describe(
+      "NEFTune's α: while training, uniform noise of α/√(tokens of the document × hidden_size) is added to the embeddings; none by default.",
+    ),
   max_seconds: z.number().positive().optional().describe('Stops training after this long, wherever it is.'),
   eval_every: whole.default(100).describe('Steps between evaluations on held-out text; 0: only at the end.'),
   eval_tokens: positive.default(4096).describe('Held-out tokens per domain at each evaluation.'),
@@ -114,7 +125,7 @@ export const trainerConfigSchema = z
       .string()
       .default('runs')
       .describe('Folder of run folders, relative to the working directory.'),
-    model: modelConfigSchema,
+    model: trainedModelSchema,
     data: dataConfigSchema.prefault({}),
     train: trainSchema.prefault({}),
     optim: optimSchema.prefault({}),
@@ -128,6 +139,7 @@ export const trainerConfigSchema = z
       .describe('What the summary calls met or missed.'),
   })
   .superRefine(({ model, data }, context) => {
+    if (isPretrained(model)) return;
     if (model.positions === 'learned' && data.length > model.max_position_embeddings) {
       const message = `rows of ${data.length} tokens need as many learned positions: model.max_position_embeddings is ${model.max_position_embeddings}`;
       context.addIssue({ code: 'custom', path: ['data', 'length'], message });

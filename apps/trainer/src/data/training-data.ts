@@ -12,6 +12,7 @@ import {
 import { SpectraError } from '@spectra/tensor';
 import type { TrainerConfig } from '../config/schema.ts';
 import type { HeldOutBatch } from '../evaluation/evaluate.ts';
+import { checkRowLength, freshSource, type ModelSource } from '../training/model-source.ts';
 
 export interface TrainingData {
   readonly stream: TrainStream;
@@ -24,19 +25,23 @@ export interface TrainingData {
   epoch(): number;
 }
 
-/** Opens the configured corpora, at the cursor where one is given. Errors are those of `openData`. */
-export async function openTrainingData(config: TrainerConfig, cursor?: StreamCursor): Promise<TrainingData> {
+/**
+ * Opens the configured corpora, at the cursor where one is given, for a model: that of the configuration, or the one
+ * that `openModelSource` found. Errors are those of `openData`; `CONFIG_INVALID` for rows longer than the model allows
+ * and, as `TOKENIZER_INVALID` of a model that exists, for tokens that the model does not have.
+ */
+export async function openTrainingData(
+  config: TrainerConfig,
+  cursor?: StreamCursor,
+  source: DataModel = freshSource(config),
+): Promise<TrainingData> {
+  checkRowLength(config, source);
   const dataset = await openData(config.data, {
     seed: config.seed,
     resolveFrom: [dirname(fileURLToPath(import.meta.url)), process.cwd()],
+    modelFolder: source.folder,
   });
-  if (dataset.tokenizer.vocabSize > config.model.vocab_size) {
-    throw new SpectraError('CONFIG_INVALID', {
-      message: `the tokenizer has ${dataset.tokenizer.vocabSize} tokens, model.vocab_size is ${config.model.vocab_size}.`,
-      where: 'model.vocab_size',
-      fix: `Set model.vocab_size to at least ${dataset.tokenizer.vocabSize}.`,
-    });
-  }
+  checkVocabulary(dataset.tokenizer.vocabSize, source);
   const domains = dataset.domains.map(domain => domain.name);
   const stream = dataset.stream(cursor);
   await stream.ready();
@@ -51,6 +56,26 @@ export async function openTrainingData(config: TrainerConfig, cursor?: StreamCur
       return epochs.reduce((sum, value) => sum + value, 0) / epochs.length;
     },
   };
+}
+
+/** What data needs to know of the model. */
+export type DataModel = Pick<ModelSource, 'description' | 'folder'>;
+
+function checkVocabulary(tokens: number, { description, folder }: DataModel): void {
+  const { vocabulary } = description.architecture;
+  if (tokens <= vocabulary) return;
+  if (folder !== undefined) {
+    throw new SpectraError('TOKENIZER_INVALID', {
+      message: `the tokenizer has ${tokens} tokens, the model only ${vocabulary}.`,
+      where: folder,
+      fix: "Give the model's own tokenizer as data.tokenizer.",
+    });
+  }
+  throw new SpectraError('CONFIG_INVALID', {
+    message: `the tokenizer has ${tokens} tokens, model.vocab_size is ${vocabulary}.`,
+    where: 'model.vocab_size',
+    fix: `Set model.vocab_size to at least ${tokens}.`,
+  });
 }
 
 async function heldOutBatches(

@@ -73,3 +73,15 @@ it('puts tensors that differ in layer or expert into one line', async () => {
   });
   expect(groups.reduce((sum, { count }) => sum + count, 0)).toBe(tensors.length);
 });
+
+it('counts experts that a family has not by our own section', async () => {
+  const folder = join(workspaceRoot(), 'fixtures', 'hf', 'mixtral');
+  const store = await openModel(folder);
+  const config = JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8')) as object;
+  const ours = { experts: 8, k: 4, router: { kind: 'spectra' } };
+  const { parameters, routers, tensors } = surveyModel(store, { ...config, spectra_moe: ours });
+  await store.close();
+  const experts = tensors.filter(({ role }) => role === 'expert').reduce((a, b) => a + b.parameters, 0);
+  expect(parameters.active).toBe(parameters.total - experts / 2);
+  expect(routers[0]).toMatchObject({ kind: 'spectra', experts: 8, slots: 4 });
+});

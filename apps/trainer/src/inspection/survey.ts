@@ -1,5 +1,6 @@
 /** What a model consists of, by the headers of its files and its config.json alone. */
 import { type ModelStore, sizeOf, specBytes, storedParts, type TensorStorage } from '@spectra/checkpoint';
+import { MOE_OVERRIDE } from '@spectra/transformer';
 
 /** `state` is what a router keeps besides parameters: prices, averages. */
 export type TensorRole = 'router' | 'expert' | 'state' | 'other';
@@ -108,9 +109,15 @@ interface ExpertCounts {
   readonly slots: number;
 }
 
-/** Every family names them in its own way; our own models have a section for it. */
+/** Our own models have a section for mixtures of experts; in a family's file it comes before the family's keys. */
+function moeSection(config: Config): Config {
+  const section = config[MOE_OVERRIDE] ?? config.moe;
+  return typeof section === 'object' && section !== null ? (section as Config) : {};
+}
+
+/** Every family names them in its own way. */
 function expertCounts(config: Config): ExpertCounts | undefined {
-  const moe = typeof config.moe === 'object' && config.moe !== null ? (config.moe as Config) : {};
+  const moe = moeSection(config);
   const first = (...values: unknown[]): number | undefined =>
     values.find((value): value is number => typeof value === 'number' && value > 0);
   const experts = first(moe.experts, config.num_local_experts, config.num_experts, config.n_routed_experts);
@@ -132,7 +139,7 @@ function routersOf(
     if (role === 'expert') sparse.add(layer);
     if (role === 'state') states.set(layer, [...(states.get(layer) ?? []), name]);
   }
-  const router = (config.moe as { router?: { kind?: unknown } } | undefined)?.router;
+  const { router } = moeSection(config) as { router?: { kind?: unknown } };
   const kind = String(router?.kind ?? config.model_type);
   return [...sparse]
     .sort((a, b) => a - b)

@@ -25,6 +25,7 @@ describe('configHash', () => {
     'train.steps=9',
     'train.micro_batches=3',
     'train.balance=none',
+    'train.embedding_noise=5',
   ])('is another with %s', override => expect(hash(override)).not.toBe(hash()));
 });
 

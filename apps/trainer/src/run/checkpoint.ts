@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import {
   type Checkpoint,
   checkpointName,
+  convertedConfig,
   pruneCheckpoints,
   tensorSpec,
   toTensor,
@@ -17,6 +18,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { formatConfig, parseConfig } from '../config/load.ts';
 import type { TrainerConfig } from '../config/schema.ts';
 import type { Trainer } from '../training/trainer.ts';
+import type { Companions } from './companions.ts';
 import type { RunFolder } from './run-folder.ts';
 
 const FORMAT = 1;
@@ -32,13 +34,17 @@ export interface TrainingState {
   /** Of the keys that decide the numbers; see `configHash`. */
   readonly config_hash: string;
   readonly backend: string;
+  /** Numbers in the parameters, in all and trained; checkpoints of older programs do not say. */
+  readonly parameters?: number;
+  readonly trainable?: number;
 }
 
-/** Writes `checkpoints/step-N` whole or not at all, then removes old ones. */
+/** Writes `checkpoints/step-N` whole or not at all, with the model's tokenizer and the like; then removes old ones. */
 export async function saveCheckpoint(
   trainer: Trainer,
   folder: RunFolder,
   trainSeconds: number,
+  companions: Companions = new Map(),
 ): Promise<string> {
   const path = join(folder.checkpoints, checkpointName(trainer.step));
   const state: TrainingState = {
@@ -49,6 +55,7 @@ export async function saveCheckpoint(
     cursor: trainer.stream.cursor(),
     config_hash: configHash(trainer.config),
     backend: tf.getBackend(),
+    ...trainer.size(),
   };
   await rm(join(path, 'DONE'), { force: true }); // one of this step is broken, or the run would have resumed from it
   await writeCheckpoint(path, async writer => {
@@ -62,9 +69,10 @@ export async function saveCheckpoint(
     } finally {
       tf.dispose(moments.map(([, tensor]) => tensor));
     }
-    await writer.json('config.json', trainer.model.description.config);
+    await writer.json('config.json', convertedConfig(trainer.model.description.config, 'f32'));
     await writer.json('state.json', state);
     await writer.bytes('config.yaml', formatConfig(trainer.config));
+    for (const [name, content] of companions) await writer.bytes(name, content);
   });
   const { train } = trainer.config;
   const kept = milestoneSteps(train);
@@ -144,8 +152,8 @@ export function configHash(config: TrainerConfig): string {
 
 /** The keys that decide the numbers; the steps are among them, since the learning rate follows from their number. */
 function decisive({ seed, model, data, optim, train }: TrainerConfig): object {
-  const { steps, micro_batches, balance } = train;
-  return { seed, model, data, optim, train: { steps, micro_batches, balance } };
+  const { steps, micro_batches, balance, embedding_noise } = train;
+  return { seed, model, data, optim, train: { steps, micro_batches, balance, embedding_noise } };
 }
 
 /** Where two configurations differ: `model.hidden_size was 16, is 32`. */

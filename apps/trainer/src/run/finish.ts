@@ -44,7 +44,7 @@ export async function finishRun(
     step: trainer.step,
     stopped: outcome.stopped,
     seed: config.seed,
-    parameters: trainer.model.parameters().reduce((sum, p) => sum + p.variable.size, 0),
+    size: trainer.size(),
     tokensSeen: trainer.tokensSeen,
     evaluation: outcome.evaluation,
     unigramEntropy: await data.unigramEntropy(),

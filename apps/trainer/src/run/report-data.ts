@@ -16,6 +16,12 @@ export interface ReportInput {
   readonly date: string;
 }
 
+function parameterText({ parameters, trainable_parameters: trained }: Summary): string {
+  const millions = (count: number): string => (count / 1e6).toFixed(2);
+  const all = `${millions(parameters)} M parameters`;
+  return trained === parameters ? all : `${all}, ${millions(trained)} M of them trained`;
+}
+
 type Curve = NonNullable<RunReport['entropy']>[number];
 
 export function reportData(input: ReportInput): RunReport {
@@ -39,7 +45,7 @@ export function reportData(input: ReportInput): RunReport {
   const last = causal.routing?.layers.at(-1);
   return {
     title: `SPECTRA run ${config.name}`,
-    subtitle: `${summary.steps} steps, ${summary.train_tokens.toLocaleString('en')} tokens, ${(summary.parameters / 1e6).toFixed(2)} M parameters, seed ${config.seed}`,
+    subtitle: `${summary.steps} steps, ${summary.train_tokens.toLocaleString('en')} tokens, ${parameterText(summary)}, seed ${config.seed}`,
     date: input.date,
     summary: cards(summary),
     loss: {

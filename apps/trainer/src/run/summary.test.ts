@@ -13,7 +13,7 @@ const input: SummaryInput = {
   step: 10,
   stopped: undefined,
   seed: 0,
-  parameters: 5,
+  size: { parameters: 5, trainable: 3 },
   tokensSeen: 1000,
   evaluation,
   unigramEntropy: 3,
@@ -29,6 +29,8 @@ describe('summary', () => {
     expect(summary).toMatchObject({
       eval_loss: 2,
       unigram_entropy: 3,
+      parameters: 5,
+      trainable_parameters: 3,
       load_cv: null,
       gram_orthogonality: null,
       train_tokens_per_second: 250,

@@ -1,5 +1,6 @@
 /** `summary.json`: what a run came to, with every bound said to be met or missed. */
 import type { Evaluation } from '../evaluation/evaluate.ts';
+import type { ParameterCount } from '../training/freeze.ts';
 
 export interface Summary {
   readonly name: string;
@@ -7,6 +8,8 @@ export interface Summary {
   readonly stopped: string | null;
   readonly seed: number;
   readonly parameters: number;
+  /** Those that are not frozen. */
+  readonly trainable_parameters: number;
   readonly train_tokens: number;
   /** Held-out nats per token under the causal rule, mean over domains. */
   readonly eval_loss: number;
@@ -48,7 +51,7 @@ export interface SummaryInput {
   readonly step: number;
   readonly stopped: string | undefined;
   readonly seed: number;
-  readonly parameters: number;
+  readonly size: ParameterCount;
   readonly tokensSeen: number;
   readonly evaluation: Evaluation;
   readonly unigramEntropy: number;
@@ -83,7 +86,8 @@ export function summarise(input: SummaryInput): Summary {
     steps: input.step,
     stopped: input.stopped ?? null,
     seed: input.seed,
-    parameters: input.parameters,
+    parameters: input.size.parameters,
+    trainable_parameters: input.size.trainable,
     train_tokens: input.tokensSeen,
     ...values,
     eval_loss_by_domain: Object.fromEntries(causal.domains.map(({ domain, loss }) => [domain, loss])),

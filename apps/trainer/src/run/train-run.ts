@@ -7,6 +7,7 @@ import { formatConfig } from '../config/load.ts';
 import type { TrainerConfig } from '../config/schema.ts';
 import { openTrainingData, type TrainingData } from '../data/training-data.ts';
 import { type EvaluateOptions, type Evaluation, evaluate } from '../evaluation/evaluate.ts';
+import { openModelSource, resumedSource } from '../training/model-source.ts';
 import { diverged, orDiverged, type StepResult, Trainer } from '../training/trainer.ts';
 import {
   checkSameConfig,
@@ -16,6 +17,8 @@ import {
   saveCheckpoint,
   type TrainingState,
 } from './checkpoint.ts';
+import { type Companions, readCompanions } from './companions.ts';
+import { formatCount } from './format.ts';
 import type { Interrupt, StopSignal } from './interrupt.ts';
 import { evaluationMetrics, stepMetrics } from './metrics.ts';
 import { Progress } from './progress.ts';
@@ -60,8 +63,11 @@ export async function runTraining(
   const { folder, interrupt, progress = new Progress() } = options;
   const backend = await setBackend(config.backend);
   const found = options.resume ? await newestCheckpoint(config, folder, progress) : undefined;
-  const data = await openTrainingData(config, found?.state.cursor);
-  const trainer = await Trainer.create(config, data.stream);
+  const source =
+    found === undefined ? await openModelSource(config) : await resumedSource(config, found.checkpoint);
+  const data = await openTrainingData(config, found?.state.cursor, source);
+  const companions = await readCompanions(config, source);
+  const trainer = await Trainer.create(config, data.stream, source);
   let sink: MetricSink | undefined;
   try {
     if (found === undefined) startRunFolder(folder, config);
@@ -69,8 +75,12 @@ export async function runTraining(
       await restoreCheckpoint(trainer, found.checkpoint, found.state);
       writeAtomically(folder.config, formatConfig(config));
     }
+    const { parameters, trainable } = trainer.size();
+    if (trainable < parameters)
+      progress.note(`training ${formatCount(trainable)} of ${formatCount(parameters)} parameters`);
     sink = openSinks(folder, trainer.step);
-    const loop = new Loop({ config, trainer, data, folder, sink, progress }, found?.state.train_seconds ?? 0);
+    const parts = { config, trainer, data, folder, sink, progress, companions };
+    const loop = new Loop(parts, found?.state.train_seconds ?? 0);
     const stopped = await loop.run(interrupt);
     if (stopped !== undefined && stopped !== 'max_seconds') return { trainer, signal: stopped };
     const evaluation = await loop.finalEvaluation(options.observe);
@@ -121,6 +131,7 @@ interface LoopParts {
   readonly folder: RunFolder;
   readonly sink: MetricSink;
   readonly progress: Progress;
+  readonly companions: Companions;
 }
 
 class Loop {
@@ -231,9 +242,9 @@ class Loop {
   }
 
   private async save(): Promise<void> {
-    const { trainer, folder } = this.parts;
+    const { trainer, folder, companions } = this.parts;
     if (this.saved === trainer.step) return;
-    await saveCheckpoint(trainer, folder, this.trainSeconds);
+    await saveCheckpoint(trainer, folder, this.trainSeconds, companions);
     this.saved = trainer.step;
   }
 }

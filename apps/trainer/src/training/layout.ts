@@ -1,4 +1,4 @@
-/** All parameters of a model as one flat float32 array, in the model's order, for sharing between threads. */
+/** Parameters as one flat float32 array, in the order given, for sharing between threads. */
 import type { Parameter } from '@spectra/tensor';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';

@@ -4,6 +4,7 @@ import { readTensors, valueAndGrads } from '@spectra/tensor';
 import { type DecoderModel, type LossInput, type LossOutput, languageModelLoss } from '@spectra/transformer';
 import type { Scalar, Tensor } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
+import { drawNoise, type EmbeddingNoise } from './embedding-noise.ts';
 
 /** Token arrays of one micro-batch, row-major [batch, length]. */
 export interface TokenArrays {
@@ -26,6 +27,8 @@ export interface MicroBatchJob {
   readonly weightSum: number;
   /** 1 / number of micro-batches: the share of the router losses. */
   readonly share: number;
+  /** Of the embeddings; none by default. */
+  readonly noise?: EmbeddingNoise | undefined;
 }
 
 export interface LayerResult {
@@ -59,6 +62,7 @@ export async function runMicroBatch(
       balance: job.balance,
       training: true,
       step: job.step,
+      ...(job.noise === undefined ? {} : { embeddingNoise: noiseTensor(model, job.tokens, job.noise) }),
     });
     const task = tokenLosses.sum().div(job.weightSum);
     const router = routerLoss.mul(job.share);
@@ -87,11 +91,18 @@ export async function runMicroBatch(
   };
 }
 
+function noiseTensor(model: DecoderModel, tokens: TokenArrays, noise: EmbeddingNoise): tf.Tensor3D {
+  const { hidden } = model.architecture;
+  return tf.tensor3d(drawNoise(tokens, hidden, noise), [tokens.batch, tokens.length, hidden]);
+}
+
 /** Forward pass and loss of token arrays; call inside a `tidy` or on the tape. */
 export function lossOf(
   model: DecoderModel,
   tokens: TokenArrays,
-  options: Pick<LossInput, 'training' | 'step' | 'layerOutputs'> & { readonly balance: Balance },
+  options: Pick<LossInput, 'training' | 'step' | 'layerOutputs' | 'embeddingNoise'> & {
+    readonly balance: Balance;
+  },
 ): LossOutput {
   const shape: [number, number] = [tokens.batch, tokens.length];
   const padded = tokens.documents.some(d => d < 0);

@@ -29,7 +29,7 @@ export function scheduleOf(optim: Optim, steps: number): Schedule {
   }
 }
 
-export function optimizerGroups(optim: Optim): ParameterGroup[] {
+export function optimizerGroups(optim: Pick<Optim, 'groups'>): ParameterGroup[] {
   return optim.groups.map(group => ({
     ...(group.match === undefined ? {} : { match: new RegExp(group.match) }),
     ...(group.role === undefined ? {} : { role: group.role }),

@@ -1,29 +1,19 @@
 /**
  * The training loop's state: model, optimizer, data stream and step. A step is a pure function of that state, so a
  * checkpoint taken between two steps resumes exactly.
- *
- * Micro-batch i goes to thread i mod n (thread 0 is this one). Gradients are added in the order of the micro-batches
- * whatever thread made them, so the number of threads does not change the result.
  */
 
 import type { TrainStream } from '@spectra/data';
-import type { RouterState } from '@spectra/routing';
-import {
-  AdamW,
-  clipByGlobalNorm,
-  GradientAccumulator,
-  learningRate,
-  type ParameterRole,
-  SpectraError,
-} from '@spectra/tensor';
+import type { Router } from '@spectra/routing';
+import { AdamW, clipByGlobalNorm, learningRate, type ParameterRole, SpectraError } from '@spectra/tensor';
 import type { DecoderModel } from '@spectra/transformer';
-import type { Tensor } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import type { TrainerConfig } from '../config/schema.ts';
-import { buildModel } from './build-model.ts';
-import { exportParameters, importGradients, type Layout, layoutOf } from './layout.ts';
-import { type MicroBatchJob, type MicroBatchResult, runMicroBatch } from './micro-batch.ts';
+import { countParameters, type ParameterCount } from './freeze.ts';
+import type { MicroBatchResult } from './micro-batch.ts';
+import { freshSource, type ModelSource, makeModel } from './model-source.ts';
 import { optimizerGroups, scheduleOf } from './optimizer.ts';
+import { GradientSource } from './step-gradients.ts';
 import { WorkerPool } from './worker-pool.ts';
 
 export interface StepResult {
@@ -52,7 +42,7 @@ export class Trainer {
   step = 0;
   /** Tokens trained on, padding left out. */
   tokensSeen = 0;
-  private readonly layout: Layout;
+  private readonly gradients: GradientSource;
   private readonly pool: WorkerPool | undefined;
 
   private constructor(
@@ -65,7 +55,7 @@ export class Trainer {
     this.model = model;
     this.stream = stream;
     this.pool = pool;
-    this.layout = layoutOf(model.parameters());
+    this.gradients = new GradientSource(model, pool, config.train.workers);
     const { betas, eps, weight_decay: weightDecay } = config.optim;
     this.optimizer = new AdamW(model.parameters(), {
       betas,
@@ -75,9 +65,15 @@ export class Trainer {
     });
   }
 
-  /** Builds a fresh trainer at step 0 on the current backend; `restore` of the checkpoint module moves it on. */
-  static async create(config: TrainerConfig, stream: TrainStream): Promise<Trainer> {
-    const model = buildModel(config);
+  /**
+   * Builds a trainer at step 0 on the current backend; `restore` of the checkpoint module moves it on. A model that
+   * exists is given as what `openModelSource` found.
+   */
+  static async create(
+    config: TrainerConfig,
+    stream: TrainStream,
+    source: ModelSource = freshSource(config),
+  ): Promise<Trainer> {
     const { workers, micro_batches: slots } = config.train;
     const extra = Math.min(workers, slots) - 1;
     const backend = tf.getBackend();
@@ -88,9 +84,22 @@ export class Trainer {
         fix: 'Set train.workers to 1; these backends use all cores or the GPU by themselves.',
       });
     }
-    const { total } = layoutOf(model.parameters());
-    const pool = extra > 0 ? await WorkerPool.start(extra, slots, total, config, backend) : undefined;
-    return new Trainer(config, model, stream, pool);
+    const model = await makeModel(config, source);
+    try {
+      const sizes = countParameters(model.parameters());
+      const existing = source.folder === undefined ? undefined : source.description.config;
+      const pool =
+        extra > 0 ? await WorkerPool.start(extra, { slots, sizes, config, existing, backend }) : undefined;
+      return new Trainer(config, model, stream, pool);
+    } catch (error) {
+      model.dispose();
+      throw error;
+    }
+  }
+
+  /** Numbers in the parameters, in all and trained. */
+  size(): ParameterCount {
+    return countParameters(this.model.parameters());
   }
 
   /** One optimizer step. Throws `DIVERGED`, the parameters unchanged, when a loss, gradient or cost is not finite. */
@@ -103,17 +112,19 @@ export class Trainer {
   }
 
   private async attemptStep(): Promise<StepResult> {
-    const { optim, train } = this.config;
+    const { optim, train, seed } = this.config;
     const batches = await this.stream.take(train.micro_batches);
     const weightSum = batches.reduce((sum, batch) => sum + batch.weights.reduce((a, b) => a + b, 0), 0);
-    const jobs = batches.map(tokens => ({
+    const { embedding_noise: alpha } = train;
+    const jobs = batches.map((tokens, microBatch) => ({
       tokens,
       step: this.step,
       balance: train.balance,
       weightSum,
       share: 1 / batches.length,
+      noise: alpha === undefined ? undefined : { alpha, seed, step: this.step, microBatch },
     }));
-    const { results, grads } = await this.gradients(jobs);
+    const { results, grads } = await this.gradients.compute(jobs);
     const loss = results.reduce((sum, result) => sum + result.taskLoss, 0);
     const { norm, norms, scale } = await clipByGlobalNorm(grads, optim.clip);
     if (!Number.isFinite(loss) || !Number.isFinite(norm)) {
@@ -124,6 +135,7 @@ export class Trainer {
     try {
       // first the routers: they refuse a cost that is not finite, which a GPU reports only now
       for (const [i, router] of this.model.routers.entries()) {
+        if (isFrozen(router)) continue;
         router.commit(results.map(result => result.layers[i]!.statistics));
       }
       this.optimizer.step(grads, lr, scale);
@@ -160,60 +172,12 @@ export class Trainer {
     const { router, expert, other } = squares;
     return { router: Math.sqrt(router), expert: Math.sqrt(expert), other: Math.sqrt(other) };
   }
+}
 
-  /** Sums of the micro-batches' gradients by parameter name, added in the order of the micro-batches. */
-  private async gradients(
-    jobs: readonly MicroBatchJob[],
-  ): Promise<{ results: MicroBatchResult[]; grads: Map<string, Tensor> }> {
-    const threads = Math.min(this.config.train.workers, jobs.length);
-    const remote = await this.startRemote(jobs, threads);
-    const sum = new GradientAccumulator();
-    const mine = new Map<number, Map<string, Tensor>>();
-    const results: MicroBatchResult[] = [];
-    try {
-      for (let i = 0; i < jobs.length; i++) {
-        if (i % threads === 0) {
-          const { grads, result } = await runMicroBatch(this.model, jobs[i]!);
-          mine.set(i, grads);
-          results[i] = result;
-          await nextTurn();
-        }
-      }
-      for (let i = 0; i < jobs.length; i++) {
-        results[i] ??= await remote.get(i)!;
-        const grads = mine.get(i) ?? importGradients(this.layout, this.pool!.gradientsOf(i));
-        sum.add(grads);
-        mine.delete(i);
-        tf.dispose([...grads.values()]);
-      }
-      return { results, grads: sum.take() };
-    } catch (error) {
-      for (const grads of mine.values()) tf.dispose([...grads.values()]);
-      sum.dispose();
-      throw error;
-    }
-  }
-
-  private async startRemote(
-    jobs: readonly MicroBatchJob[],
-    threads: number,
-  ): Promise<Map<number, Promise<MicroBatchResult>>> {
-    const pending = new Map<number, Promise<MicroBatchResult>>();
-    if (this.pool === undefined) return pending;
-    await exportParameters(this.layout, this.pool.parameters);
-    const routerStates: RouterState[] = this.model.routers.map(router => router.state());
-    for (let thread = 1; thread < threads; thread++) {
-      const own = jobs
-        .map((job, index) => ({ index, job }))
-        .filter(({ index }) => index % threads === thread);
-      const promises = this.pool.run(thread - 1, { jobs: own, routerStates });
-      own.forEach(({ index }, i) => {
-        promises[i]!.catch(() => undefined); // reported where it is awaited
-        pending.set(index, promises[i]!);
-      });
-    }
-    return pending;
-  }
+/** Whether a router has weights and none of them trains: then its prices and biases stay, too. */
+function isFrozen(router: Router): boolean {
+  const parameters = router.parameters();
+  return parameters.length > 0 && parameters.every(({ trainable }) => !trainable);
 }
 
 export function diverged(step: number, message: string, cause?: unknown): SpectraError {
@@ -230,9 +194,4 @@ export function orDiverged(error: unknown, step: number): unknown {
   if (!(error instanceof SpectraError) || error.code !== 'NOT_FINITE') return error;
   const [what] = error.message.split(' (at '); // its advice is for the writer of an op
   return diverged(step, what!, error);
-}
-
-/** Lets signals and messages in between two long computations. */
-function nextTurn(): Promise<void> {
-  return new Promise(resolve => setImmediate(resolve));
 }

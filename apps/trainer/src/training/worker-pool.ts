@@ -5,16 +5,26 @@
 import { Worker } from 'node:worker_threads';
 import type { RouterState } from '@spectra/routing';
 import { type ErrorCode, SpectraError } from '@spectra/tensor';
+import type { Json } from '@spectra/transformer';
 import type { TrainerConfig } from '../config/schema.ts';
+import type { ParameterCount } from './freeze.ts';
 import type { MicroBatchJob, MicroBatchResult } from './micro-batch.ts';
 
 export interface WorkerSetup {
   readonly config: TrainerConfig;
+  /** The `config.json` of a model that exists. */
+  readonly existing: Json | undefined;
   readonly backend: string;
-  /** Floats of all parameters. */
-  readonly total: number;
+  readonly sizes: ParameterCount;
+  /** Those that train come first. */
   readonly parameters: SharedArrayBuffer;
+  /** Of those that train. */
   readonly gradients: SharedArrayBuffer;
+}
+
+export interface PoolOptions extends Pick<WorkerSetup, 'config' | 'existing' | 'backend' | 'sizes'> {
+  /** Micro-batches of a step. */
+  readonly slots: number;
 }
 
 export interface WorkerRequest {
@@ -30,7 +40,7 @@ export type WorkerReply =
 export class WorkerPool {
   readonly parameters: Float32Array;
   private readonly gradients: Float32Array;
-  private readonly total: number;
+  private readonly trainable: number;
   private readonly threads: readonly Worker[];
   private readonly waiting = new Map<
     number,
@@ -42,24 +52,17 @@ export class WorkerPool {
   private constructor(setup: WorkerSetup, threads: readonly Worker[]) {
     this.parameters = new Float32Array(setup.parameters);
     this.gradients = new Float32Array(setup.gradients);
-    this.total = setup.total;
+    this.trainable = setup.sizes.trainable;
     this.threads = threads;
   }
 
-  /** Starts `count` threads and waits until each has built its model. `slots` is the number of micro-batches. */
-  static async start(
-    count: number,
-    slots: number,
-    total: number,
-    config: TrainerConfig,
-    backend: string,
-  ): Promise<WorkerPool> {
+  /** Starts `count` threads and waits until each has built its model. */
+  static async start(count: number, { slots, ...options }: PoolOptions): Promise<WorkerPool> {
+    const { parameters, trainable } = options.sizes;
     const setup: WorkerSetup = {
-      config,
-      backend,
-      total,
-      parameters: new SharedArrayBuffer(total * 4),
-      gradients: new SharedArrayBuffer(slots * total * 4),
+      ...options,
+      parameters: new SharedArrayBuffer(parameters * 4),
+      gradients: new SharedArrayBuffer(slots * trainable * 4),
     };
     const threads = Array.from({ length: count }, () => spawnWorker(setup));
     const pool = new WorkerPool(setup, threads);
@@ -80,7 +83,7 @@ export class WorkerPool {
 
   /** The gradients of a finished micro-batch, in the layout's order; valid until that slot is used again. */
   gradientsOf(index: number): Float32Array {
-    return this.gradients.subarray(index * this.total, (index + 1) * this.total);
+    return this.gradients.subarray(index * this.trainable, (index + 1) * this.trainable);
   }
 
   async stop(): Promise<void> {

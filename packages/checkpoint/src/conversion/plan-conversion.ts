@@ -193,8 +193,8 @@ function mxfp4Specs(store: ModelStore, { name, shape }: LaidOutTensor): Streamed
   ];
 }
 
-/** Says in config.json what the weights are now. */
-function convertedConfig(
+/** The content of a `config.json` that says of its weights that they are stored as `dtype`; as it is without one. */
+export function convertedConfig(
   config: Readonly<Record<string, unknown>>,
   dtype: ConversionDtype | undefined,
 ): Readonly<Record<string, unknown>> {

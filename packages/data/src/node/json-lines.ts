@@ -1,14 +1,35 @@
-/** Documents of `.jsonl` and `.jsonl.gz` files: an object per line with the text under a key. */
+/** `.jsonl` and `.jsonl.gz` files: an object per line. */
 import { createReadStream } from 'node:fs';
 import { createGunzip } from 'node:zlib';
 import { corpusInvalid, decodeChunks, textChunks } from './files.ts';
 
-/** The texts of the file in order. A line that is not an object with that key is `CORPUS_INVALID`. */
-export async function* jsonLines(path: string, key: string): AsyncIterable<string> {
+/** An object of a file of rows, and where it stands, for errors. */
+export interface FileRow {
+  readonly value: Readonly<Record<string, unknown>>;
+  readonly where: string;
+}
+
+/** The file's objects in order. A line that is none is `CORPUS_INVALID`; empty ones are passed over. */
+export async function* jsonRows(path: string): AsyncIterable<FileRow> {
   let line = 0;
   for await (const text of lines(path)) {
     line++;
-    if (text.trim() !== '') yield parseLine(text, key, `${path}:${line}`);
+    if (text.trim() !== '') yield parseLine(text, `${path}:${line}`);
+  }
+}
+
+/** The texts of the file in order. A line that is not an object with that key is `CORPUS_INVALID`. */
+export async function* jsonLines(path: string, key: string): AsyncIterable<string> {
+  for await (const { value, where } of jsonRows(path)) {
+    const found = value[key];
+    if (typeof found !== 'string') {
+      throw corpusInvalid(
+        `the line has no text under "${key}".`,
+        where,
+        'Set text_key to the key that holds the text.',
+      );
+    }
+    yield found;
   }
 }
 
@@ -29,20 +50,14 @@ function unzippedChunks(path: string): AsyncIterable<string> {
   return decodeChunks(file.pipe(unzipped) as AsyncIterable<Uint8Array>, path);
 }
 
-function parseLine(text: string, key: string, where: string): string {
+function parseLine(text: string, where: string): FileRow {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (cause) {
     throw corpusInvalid('the line is not JSON.', where, 'Write one JSON object per line.', cause);
   }
-  const found = (value as Record<string, unknown> | null)?.[key];
-  if (typeof found !== 'string') {
-    throw corpusInvalid(
-      `the line has no text under "${key}".`,
-      where,
-      'Set text_key to the key that holds the text.',
-    );
-  }
-  return found;
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw corpusInvalid('the line is no object.', where, 'Write one JSON object per line.');
+  return { value: value as Record<string, unknown>, where };
 }

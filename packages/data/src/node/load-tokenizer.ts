@@ -1,4 +1,5 @@
 /** Tokenizers from files and from configurations. */
+import { existsSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { SpectraError } from '@spectra/tensor';
@@ -31,19 +32,49 @@ export async function loadTokenizer(
 }
 
 /**
- * The chat template of a model folder: its `chat_template.jinja`, or that of its `tokenizer_config.json`.
+ * The chat template of a model folder: its `chat_template.jinja`, or that of its `tokenizer_config.json`; or `text`, with
+ * the special tokens of that configuration.
  * `TOKENIZER_INVALID` if there is none or it cannot be used.
  */
-export async function loadChatTemplate(folder: string): Promise<ChatTemplate> {
+export async function loadChatTemplate(folder: string, text?: string): Promise<ChatTemplate> {
   const file = join(folder, 'tokenizer_config.json');
-  const text = await readFile(join(folder, 'chat_template.jinja'), 'utf8').catch(() => undefined);
-  return chatTemplate((await readJson(file)) ?? {}, text, file);
+  const own = await readFile(join(folder, 'chat_template.jinja'), 'utf8').catch(() => undefined);
+  return chatTemplate((await readJson(file)) ?? {}, text ?? own, file);
 }
 
-/** The tokenizer of a data configuration. */
-export async function openTokenizer(config: DataConfig['tokenizer']): Promise<Tokenizer> {
+/**
+ * The tokenizer of a data configuration; `modelFolder` is where the model is, for `kind: model`. That one's name is the
+ * same wherever the folder lies, so that a run can go on from the copy in its checkpoints.
+ */
+export async function openTokenizer(
+  config: DataConfig['tokenizer'],
+  modelFolder?: string,
+): Promise<Tokenizer> {
   if (config.kind === 'bytes') return byteTokenizer({ documentEnd: config.document_end });
-  return loadTokenizer(config.path, config.eos === undefined ? {} : { eos: config.eos });
+  const options = config.eos === undefined ? {} : { eos: config.eos };
+  if (config.kind === 'file') return loadTokenizer(config.path, options);
+  if (modelFolder === undefined) {
+    throw new SpectraError('CONFIG_INVALID', {
+      message: 'data.tokenizer is that of a model, but the model is none that exists.',
+      where: 'data.tokenizer',
+      fix: 'Give data.tokenizer {kind: file, path: …}, or train a model from a folder.',
+    });
+  }
+  if (!existsSync(join(modelFolder, 'tokenizer.json'))) {
+    throw new SpectraError('TOKENIZER_INVALID', {
+      message: 'there is no tokenizer.json beside the model.',
+      where: modelFolder,
+      fix: 'Give data.tokenizer: {kind: file, path: …}, or {kind: bytes} for a model of bytes.',
+    });
+  }
+  return { ...(await loadTokenizer(modelFolder, options)), name: "the model's tokenizer" };
+}
+
+/** Where the files beside a configured tokenizer are; bytes have none. */
+export function tokenizerFolder(config: DataConfig['tokenizer'], modelFolder?: string): string | undefined {
+  if (config.kind === 'bytes') return undefined;
+  if (config.kind === 'model') return modelFolder;
+  return existsSync(join(config.path, 'tokenizer.json')) ? config.path : dirname(config.path);
 }
 
 async function readJson(path: string): Promise<object | undefined> {

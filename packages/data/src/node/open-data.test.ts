@@ -3,11 +3,13 @@ import { mkdir, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { workspaceRoot } from '@spectra/testing';
+import { TINY_CHAT_TEMPLATE, workspaceRoot } from '@spectra/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { z } from 'zod';
+import type { TextDocument } from '../document.ts';
 import { unigramEntropy } from '../entropy.ts';
 import { corpusSchema, dataConfigSchema } from '../schema.ts';
+import { type ChatTemplate, chatTemplate } from '../tokenizer/chat-template.ts';
 import { factbookText } from './factbook.ts';
 import { openCorpus } from './open-corpus.ts';
 import { openData } from './open-data.ts';
@@ -100,6 +102,92 @@ describe('files', () => {
       });
     }
     await expect(texts(files('absent.txt'))).rejects.toMatchObject({ code: 'FILE_MISSING' });
+  });
+});
+
+describe('conversations', () => {
+  const chat = (paths: readonly string[], more: object = {}): Input =>
+    ({ domain: 'x', source: 'chat', paths: paths.map(path => join(folder, path)), ...more }) as Input;
+  const row = (i: number): string =>
+    `${JSON.stringify({
+      messages: [
+        { role: 'user', content: `${i}?` },
+        { role: 'assistant', content: `${i}!` },
+      ],
+    })}\n`;
+  const template = (): Promise<ChatTemplate> =>
+    Promise.resolve(chatTemplate({ chat_template: TINY_CHAT_TEMPLATE }));
+  const written = (i: number): string =>
+    `<|im_start|>user\n${i}?<|im_end|>\n<|im_start|>assistant\n${i}!<|im_end|>\n`;
+  async function documents(config: Input): Promise<TextDocument[]> {
+    const corpus = await openCorpus(corpusSchema.parse(config), { chatTemplate: template });
+    const found: TextDocument[] = [];
+    for await (const document of corpus.documents()) found.push(document);
+    return found;
+  }
+
+  it('are read from every kind of file, in order', async () => {
+    await mkdir(join(folder, 'more'));
+    await writeFile(join(folder, 'a.jsonl'), `${row(0)}\n${row(1)}`);
+    await writeFile(join(folder, 'more', 'b.jsonl.gz'), gzipSync(row(2)));
+    await writeFile(join(folder, 'more', 'notes.txt'), 'no');
+    await writeFile(
+      join(folder, 'c.jsonl'),
+      '{"prompt": "1 + 1 = ", "completion": "2"}\n{"talk": [{"role": "assistant", "content": "so"}]}',
+    );
+    const found = await documents(chat(['a.jsonl', 'more']));
+    expect(found.map(({ id, text }) => [id, text])).toEqual([
+      ['a.jsonl:0', written(0)],
+      ['a.jsonl:1', written(1)],
+      ['b.jsonl.gz:0', written(2)],
+    ]);
+    const begin = written(0).indexOf('0!');
+    expect(found[0]!.answers).toEqual([[begin, written(0).length]]);
+    const [pair, talk] = await documents(chat(['c.jsonl'], { messages_key: 'talk' }));
+    expect(pair).toEqual({ id: 'c.jsonl:0', text: '1 + 1 = 2', answers: [[8, 9]], endMark: true });
+    expect(talk!.text).toBe('<|im_start|>assistant\nso<|im_end|>\n');
+    const parquet = join(workspaceRoot(), 'fixtures', 'text', 'chat.parquet');
+    const rows = await documents({ domain: 'x', source: 'chat', paths: [parquet] });
+    expect(rows).toHaveLength(3);
+    expect(rows[2]!.text).toBe(
+      '<|im_start|>user\nWhat is 2 + 1?<|im_end|>\n<|im_start|>assistant\nIt is 3.<|im_end|>\n',
+    );
+  });
+
+  it('take a template of their own, which is part of what a cursor belongs to', async () => {
+    await writeFile(join(folder, 'a.jsonl'), row(0));
+    const names: string[] = [];
+    for (const mark of ['-', '+']) {
+      await writeFile(join(folder, 't.jinja'), `{% for m in messages %}${mark}{{ m.content }}{% endfor %}`);
+      const config = corpusSchema.parse(chat(['a.jsonl'], { template: join(folder, 't.jinja') }));
+      const corpus = await openCorpus(config);
+      for await (const { text } of corpus.documents()) expect(text).toBe(`${mark}0?${mark}0!`);
+      names.push(corpus.name);
+    }
+    expect(names[0]).not.toBe(names[1]);
+  });
+
+  it('that cannot be used are errors with a fix', async () => {
+    await writeFile(join(folder, 'a.jsonl'), `${row(0)}{"messages": 3}\n`);
+    await writeFile(join(folder, 'b.jsonl'), '[1]\n');
+    await writeFile(join(folder, 'c.txt'), 'text');
+    for (const [path, problem] of [
+      ['a.jsonl', 'a.jsonl:2'],
+      ['b.jsonl', 'the line is no object'],
+      ['c.txt', 'kind is not known'],
+    ]) {
+      await expect(documents(chat([path!])), path).rejects.toMatchObject({
+        code: 'CORPUS_INVALID',
+        message: expect.stringContaining(problem!),
+      });
+    }
+    await expect(documents(chat(['a.jsonl'], { template: 'nowhere.jinja' }))).rejects.toMatchObject({
+      code: 'FILE_MISSING',
+    });
+    const bare = await openCorpus(corpusSchema.parse(chat(['a.jsonl'])));
+    await expect(bare.documents()[Symbol.asyncIterator]().next()).rejects.toMatchObject({
+      code: 'TOKENIZER_INVALID',
+    });
   });
 });
 

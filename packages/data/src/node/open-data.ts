@@ -2,7 +2,7 @@
 import { Dataset } from '../dataset.ts';
 import type { Corpus } from '../document.ts';
 import type { DataConfig } from '../schema.ts';
-import { openTokenizer } from './load-tokenizer.ts';
+import { loadChatTemplate, openTokenizer, tokenizerFolder } from './load-tokenizer.ts';
 import { openCorpus } from './open-corpus.ts';
 
 export interface OpenDataOptions {
@@ -10,6 +10,8 @@ export interface OpenDataOptions {
   readonly resolveFrom?: readonly string[];
   /** Used if the configuration names no seed; 0 by default. */
   readonly seed?: number;
+  /** The folder of the model that is trained, for its tokenizer. */
+  readonly modelFolder?: string | undefined;
 }
 
 /**
@@ -18,18 +20,22 @@ export interface OpenDataOptions {
  */
 export async function openData(config: DataConfig, options: OpenDataOptions = {}): Promise<Dataset> {
   const corpora: Corpus[] = [];
+  const templates = tokenizerFolder(config.tokenizer, options.modelFolder);
   for (const corpus of config.corpora) {
     corpora.push(
       await openCorpus(corpus, {
         documentLength: config.document_length ?? 4 * config.length,
         ...(options.resolveFrom === undefined ? {} : { resolveFrom: options.resolveFrom }),
+        ...(templates === undefined
+          ? {}
+          : { chatTemplate: (text?: string) => loadChatTemplate(templates, text) }),
       }),
     );
   }
   const weights = weightsOf(config);
   return new Dataset({
     corpora,
-    tokenizer: await openTokenizer(config.tokenizer),
+    tokenizer: await openTokenizer(config.tokenizer, options.modelFolder),
     length: config.length,
     batch: config.batch,
     heldOut: config.held_out,

@@ -1,6 +1,8 @@
 /** Chat templates: the Jinja texts by which models write a conversation as one string. */
 import { Template } from '@huggingface/jinja';
 import { SpectraError } from '@spectra/tensor';
+import type { TextSpan } from '../document.ts';
+import { readMarks, withMarks } from './generation-marks.ts';
 
 export interface ChatMessage {
   /** `system`, `user`, `assistant`, or another that the template knows. */
@@ -18,6 +20,11 @@ export interface RenderOptions {
 export interface ChatTemplate {
   /** The conversation as one string, special tokens written out. Errors: `TOKENIZER_INVALID`. */
   render(messages: readonly ChatMessage[], options?: RenderOptions): string;
+  /**
+   * What the template's `{% generation %}` marks enclose, in the string that `render` gives; none for a template without
+   * marks. `TOKENIZER_INVALID` if a mark changes what is written.
+   */
+  answers?(messages: readonly ChatMessage[], options?: RenderOptions): TextSpan[];
 }
 
 /**
@@ -34,6 +41,30 @@ export function chatTemplate(config: object, text?: string, where = 'tokenizer_c
       fix: 'Use a model made for conversations, or give plain text.',
     });
   }
+  const tokens = specialTokens(config);
+  const render = renderer(source, tokens, where);
+  const marked = withMarks(source);
+  if (marked === undefined) return { render };
+  const renderMarked = renderer(marked, tokens, where);
+  return {
+    render,
+    answers(messages, options) {
+      const { text, spans } = readMarks(renderMarked(messages, options));
+      if (spans !== undefined && text === render(messages, options)) return spans;
+      throw new SpectraError('TOKENIZER_INVALID', {
+        message: 'the generation marks of its chat template cannot be followed.',
+        where,
+        fix: 'Put {% generation %} and {% endgeneration %} around the text of the answers only.',
+      });
+    },
+  };
+}
+
+function renderer(
+  source: string,
+  tokens: Readonly<Record<string, string>>,
+  where: string,
+): ChatTemplate['render'] {
   const failed = (cause: unknown): SpectraError =>
     new SpectraError('TOKENIZER_INVALID', {
       message: `its chat template fails: ${(cause as Error).message}`,
@@ -46,20 +77,17 @@ export function chatTemplate(config: object, text?: string, where = 'tokenizer_c
   } catch (cause) {
     throw failed(cause);
   }
-  const tokens = specialTokens(config);
-  return {
-    render(messages, { addGenerationPrompt = true, variables = {} } = {}) {
-      try {
-        return template.render({
-          ...tokens,
-          messages,
-          add_generation_prompt: addGenerationPrompt,
-          ...variables,
-        });
-      } catch (cause) {
-        throw failed(cause);
-      }
-    },
+  return (messages, { addGenerationPrompt = true, variables = {} } = {}) => {
+    try {
+      return template.render({
+        ...tokens,
+        messages,
+        add_generation_prompt: addGenerationPrompt,
+        ...variables,
+      });
+    } catch (cause) {
+      throw failed(cause);
+    }
   };
 }
 

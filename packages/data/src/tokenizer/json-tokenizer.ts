@@ -24,7 +24,11 @@ interface TokenizerJson {
   readonly model?: {
     readonly vocab?: Readonly<Record<string, number>> | readonly (readonly [string, number])[];
   };
-  readonly added_tokens?: readonly { readonly id: number; readonly content: string }[];
+  readonly added_tokens?: readonly {
+    readonly id: number;
+    readonly content: string;
+    readonly special?: boolean;
+  }[];
   readonly decoder?: unknown;
 }
 
@@ -54,6 +58,9 @@ export function jsonTokenizer(
     name: where,
     vocabSize,
     eos,
+    special: new Set(
+      ((tokenizer as TokenizerJson).added_tokens ?? []).flatMap(({ id, special }) => (special ? [id] : [])),
+    ),
     droppedBytes: isByteLevel(tokenizer as TokenizerJson)
       ? byteCharacters().flatMap((c, byte) => (ids.has(c) ? [] : byte))
       : [],

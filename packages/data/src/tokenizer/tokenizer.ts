@@ -7,6 +7,8 @@ export interface Tokenizer {
   readonly vocabSize: number;
   /** The id that ends a document; none: documents end without a mark. */
   readonly eos: number | undefined;
+  /** Ids that are marks, not text; none by default. */
+  readonly special?: ReadonlySet<number>;
   /** The text's ids, nothing added before or after. */
   encode(text: string): number[];
   /** The text of ids; incomplete UTF-8 gives U+FFFD. */

@@ -22,9 +22,9 @@ const op = defineOp<{ x: Tensor; weight: Tensor; bias: Tensor }, object>({
       return [out];
     },
   },
-  gradient: ({ dys: [dy], inputs: { x, weight } }) => ({
-    x: tf.matMul(dy!, weight),
-    weight: tf.matMul(dy!, x, true, false),
+  gradient: ({ dys: [dy], inputs: { x, weight }, wanted }) => ({
+    ...(wanted('x') ? { x: tf.matMul(dy!, weight) } : {}),
+    ...(wanted('weight') ? { weight: tf.matMul(dy!, x, true, false) } : {}),
     bias: dy!.sum(0),
   }),
 });

@@ -7,7 +7,8 @@ import { sumSquaresOnDevice } from '../kernels/webgpu/sum-squares.ts';
 
 const op = defineOp<Record<string, Tensor>, object>({
   name: 'SumSquares',
-  reference: tensors => [tf.stack(Object.values(tensors).map(x => tf.sum(tf.square(x))))],
+  // one after the other: all squares at once would be as large as all gradients
+  reference: tensors => [tf.stack(Object.values(tensors).map(x => tf.tidy(() => tf.sum(tf.square(x)))))],
   kernels: {
     // 2 operations for the 4 bytes of a float: as fast as memory
     wasm: (tensors, _, call) => {

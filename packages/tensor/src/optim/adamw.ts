@@ -27,11 +27,17 @@ interface Slot {
   steps: number;
 }
 
+/** The names of an optimizer's state. */
+const PARTS = ['m', 'v', 'steps'] as const;
+
 export class AdamW {
   private readonly slots = new Map<string, Slot>();
+  /** Parameters that are not updated, by name: nothing is kept for them. */
+  private readonly frozen = new Map<string, Parameter>();
   private readonly betas: readonly [number, number];
   private readonly epsilon: number;
 
+  /** A parameter that is not trainable now, or whose group has the rate 0, is frozen: it gets no moments. */
   constructor(parameters: readonly Parameter[], options: AdamWOptions = {}) {
     const { betas = [0.9, 0.95], epsilon = 1e-8, weightDecay = 0.01, groups = [] } = options;
     checkValue(
@@ -43,16 +49,21 @@ export class AdamW {
     this.betas = betas;
     this.epsilon = epsilon;
     for (const parameter of parameters) {
-      const same = this.slots.get(parameter.name);
+      const same = this.slots.get(parameter.name)?.parameter ?? this.frozen.get(parameter.name);
       checkValue(
-        same === undefined || same.parameter === parameter,
+        same === undefined || same === parameter,
         `two parameters are named ${parameter.name}.`,
         'AdamW',
       );
       if (same !== undefined) continue;
+      const settings = settingsOf(parameter, groups, weightDecay);
+      if (!parameter.trainable || settings.learningRateRatio === 0) {
+        this.frozen.set(parameter.name, parameter);
+        continue;
+      }
       this.slots.set(parameter.name, {
         parameter,
-        settings: settingsOf(parameter, groups, weightDecay),
+        settings,
         m: keep(zeros([...parameter.shape])),
         v: keep(zeros([...parameter.shape])),
         steps: 0,
@@ -61,7 +72,7 @@ export class AdamW {
   }
 
   /**
-   * Updates every parameter that has a gradient here, is trainable and has a learning rate above 0:
+   * Updates every parameter that has a gradient here and is not frozen:
    *
    *     g ← scale·grad,  m ← β₁m + (1 − β₁)g,  v ← β₂v + (1 − β₂)g²
    *     w ← w − ηλw − η·m̂ / (√v̂ + ε),  m̂ = m/(1 − β₁ᵗ),  v̂ = v/(1 − β₂ᵗ)
@@ -82,9 +93,10 @@ export class AdamW {
     const updates: [Slot, Tensor][] = [];
     for (const [name, grad] of grads) {
       const slot = this.slots.get(name);
-      checkValue(slot !== undefined, `no parameter is named ${name}.`, 'AdamW.step');
-      checkShape(grad.shape, slot.parameter.shape, `AdamW.step, gradient of ${name}`);
-      if (slot.parameter.trainable && slot.settings.learningRateRatio > 0) updates.push([slot, grad]);
+      const parameter = slot?.parameter ?? this.frozen.get(name);
+      checkValue(parameter !== undefined, `no parameter is named ${name}.`, 'AdamW.step');
+      checkShape(grad.shape, parameter.shape, `AdamW.step, gradient of ${name}`);
+      if (slot !== undefined && parameter.trainable) updates.push([slot, grad]);
     }
     for (const [slot, grad] of updates) this.update(slot, grad, learningRate, scale);
   }
@@ -117,8 +129,8 @@ export class AdamW {
   }
 
   /**
-   * Everything a resumed run needs: per parameter `<name>.m` and `<name>.v` (float32, the parameter's shape) and
-   * `<name>.steps` (int32 scalar). The caller owns the tensors; read or save them before the next step.
+   * Everything a resumed run needs: per parameter that is not frozen `<name>.m` and `<name>.v` (float32, the parameter's
+   * shape) and `<name>.steps` (int32 scalar). The caller owns the tensors; read or save them before the next step.
    */
   state(): Map<string, Tensor> {
     const state = new Map<string, Tensor>();
@@ -131,15 +143,15 @@ export class AdamW {
   }
 
   /**
-   * Takes over a state, bit for bit; the caller keeps its tensors.
+   * Takes over a state, bit for bit; the caller keeps its tensors. What it says of frozen parameters is passed over.
    *
    * @throws CHECKPOINT_MISMATCH for a missing, unknown or misshapen entry; nothing has changed then.
    */
   async loadState(state: ReadonlyMap<string, Tensor>): Promise<void> {
-    const known = new Set<string>();
+    const known = new Set([...this.frozen.keys()].flatMap(name => PARTS.map(part => `${name}.${part}`)));
     const loads: { slot: Slot; m: Tensor; v: Tensor; steps: number }[] = [];
     for (const [name, slot] of this.slots) {
-      const take = (part: string, shape: readonly number[], dtype: string): Tensor => {
+      const take = (part: (typeof PARTS)[number], shape: readonly number[], dtype: string): Tensor => {
         known.add(`${name}.${part}`);
         return entry(state, `${name}.${part}`, shape, dtype);
       };
@@ -162,6 +174,7 @@ export class AdamW {
       v.dispose();
     }
     this.slots.clear();
+    this.frozen.clear();
   }
 }
 

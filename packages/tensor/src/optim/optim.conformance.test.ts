@@ -101,8 +101,37 @@ describe('AdamW', () => {
     expect(Math.max(...error)).toBeLessThan(3e-6);
     expect(await floats(bias.variable)).toEqual([0.5]);
     expect(await floats(frozen.variable)).toEqual([0.5]);
+    const state = optimizer.state();
+    expect([...state.keys()].filter(name => name.startsWith('f.'))).toEqual([]);
+    // an older program kept moments of what was frozen, too
+    const older = new Map([
+      ...state,
+      ['f.m', tf.zeros([1])],
+      ['f.v', tf.zeros([1])],
+      ['f.steps', tf.scalar(0, 'int32')],
+    ]);
+    await optimizer.loadState(older);
+    tf.dispose([...older.values()]);
     optimizer.dispose();
     for (const p of [weight, bias, frozen]) p.dispose();
+  });
+
+  it('keeps nothing for what is frozen, and leaves it as it is', async () => {
+    const [frozen, weight] = ['f', 'w'].map(name => new Parameter(name, tf.tensor2d([[1, 2]])));
+    frozen!.trainable = false;
+    const before = tf.memory().numTensors;
+    const optimizer = new AdamW([frozen!, weight!], { weightDecay: 0.5 });
+    expect(tf.memory().numTensors).toBe(before + 2);
+    const grads = new Map(['f', 'w'].map(name => [name, tf.ones([1, 2])] as const));
+    optimizer.step(grads, 0.1);
+    expect(await floats(frozen!.variable)).toEqual([1, 2]);
+    expect(await floats(weight!.variable)).not.toEqual([1, 2]);
+    const other = tf.ones([3]);
+    expect(() => optimizer.step(new Map([['f', other]]), 0.1)).toThrow('shape');
+    tf.dispose([other, ...grads.values()]);
+    optimizer.dispose();
+    frozen!.dispose();
+    weight!.dispose();
   });
 
   it('resumes bit for bit from its state', async () => {

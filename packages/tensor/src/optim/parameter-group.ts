@@ -16,17 +16,22 @@ export interface ParameterSettings {
   readonly weightDecay: number;
 }
 
+/** The first group that fits. */
+export function groupOf(parameter: Parameter, groups: readonly ParameterGroup[]): ParameterGroup | undefined {
+  return groups.find(
+    ({ role, match }) =>
+      (role === undefined || role === parameter.role) &&
+      (match === undefined || parameter.name.search(match) >= 0),
+  );
+}
+
 /** The first group that fits decides; a parameter with `decay: false` never decays. */
 export function settingsOf(
   parameter: Parameter,
   groups: readonly ParameterGroup[],
   weightDecay: number,
 ): ParameterSettings {
-  const group = groups.find(
-    ({ role, match }) =>
-      (role === undefined || role === parameter.role) &&
-      (match === undefined || parameter.name.search(match) >= 0),
-  );
+  const group = groupOf(parameter, groups);
   return {
     learningRateRatio: group?.learningRateRatio ?? 1,
     weightDecay: parameter.decay ? (group?.weightDecay ?? weightDecay) : 0,

@@ -2,7 +2,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ModelStore, planShards, type StreamedSpec } from '@spectra/checkpoint';
-import { type WrittenFile, writeModelFolder } from '@spectra/checkpoint/node';
+import { companionFiles, type WrittenFile, writeModelFolder } from '@spectra/checkpoint/node';
 import type { UpcyclePlan } from '../plan.ts';
 import { plannedSpec } from '../streams.ts';
 
@@ -42,7 +42,7 @@ export async function applyPlan(
         'config.json': jsonText(plan.config),
         ...(index === undefined ? {} : { 'model.safetensors.index.json': jsonText(index) }),
       },
-      copies: await companions(from),
+      copies: await companionFiles(from),
     },
     { keepOnError, ...(onShard === undefined ? {} : { onShard }) },
   );
@@ -72,14 +72,4 @@ export async function folderIdentity(folder: string): Promise<readonly unknown[]
       return [name, size, mtimeMs];
     }),
   );
-}
-
-/** Files that belong to the model beside its weights: tokenizer, generation settings, licence. */
-const COMPANION =
-  /^(tokenizer.*|vocab\.(json|txt)|merges\.txt|special_tokens_map\.json|added_tokens\.json|generation_config\.json|chat_template\..*|.*\.model|LICENSE.*|README.*)$/i;
-
-export async function companions(folder: string): Promise<Record<string, string>> {
-  const entries = await readdir(folder, { withFileTypes: true });
-  const wanted = entries.filter(entry => !entry.isDirectory() && COMPANION.test(entry.name));
-  return Object.fromEntries(wanted.map(({ name }) => [name, join(folder, name)]));
 }

@@ -1,12 +1,14 @@
 /** Replaces the router of a model in a folder: new files hold the router, the others are shared with the source. */
 import { join } from 'node:path';
 import { type StreamedSpec, specBytes } from '@spectra/checkpoint';
-import { openModel, type WrittenFile, writeModelFolder } from '@spectra/checkpoint/node';
-import { loadModelDescription } from '@spectra/transformer/node';
+import { companionFiles, openModel, type WrittenFile, writeModelFolder } from '@spectra/checkpoint/node';
+import type { ModelDescription } from '@spectra/transformer';
+import { loadModel, loadModelDescription } from '@spectra/transformer/node';
+import { disposeRouters, type NewRouters, needsModel, newRouters, type RouterStart } from '../new-routers.ts';
 import type { UpcyclePlan } from '../plan.ts';
 import { planReplacement, type ReplacementOptions } from '../plan-replacement.ts';
 import { plannedSpec } from '../streams.ts';
-import { companions, folderIdentity, jsonText } from './apply.ts';
+import { folderIdentity, jsonText } from './apply.ts';
 
 /**
  * Writes to `to` a new shard with the router, an index and `config.json`; every other shard is a hard link to the source's
@@ -15,40 +17,65 @@ import { companions, folderIdentity, jsonText } from './apply.ts';
 export async function replaceRouterFolder(
   from: string,
   to: string,
-  options: ReplacementOptions,
+  options: ReplacementOptions & RouterStart,
 ): Promise<{ readonly plan: UpcyclePlan; readonly written: Record<string, WrittenFile> }> {
   const description = await loadModelDescription(from);
+  const { fitted, ...measured } = await fromModel(from, description, options);
   const store = await openModel(from);
   try {
-    const plan = await planReplacement(store, description, options);
-    const fresh = plan.tensors.filter(({ content }) => content.kind === 'fresh');
-    const carried = plan.tensors.filter(({ content }) => content.kind === 'stored');
+    const plan = planReplacement(store, description, { ...options, ...measured }, fitted);
+    const fresh = plan.tensors.filter(({ role }) => role !== 'carried');
+    const carried = plan.tensors.filter(({ role }) => role === 'carried');
     const specs: StreamedSpec[] = fresh.map(tensor => plannedSpec(store, tensor, 0));
-    const homes = carried.map(({ name }) => [name, store.stored.entry(name).file] as const);
-    const files = new Set(homes.map(([, file]) => file));
+    const files = new Set(carried.map(({ name }) => store.stored.entry(name).file));
     const single = files.has('model.safetensors');
     // a reader that finds the single file's name would not look at the index
     const renamed = (file: string): string =>
       file === 'model.safetensors' ? 'model-weights.safetensors' : file;
     const taken = new Set([...files].map(renamed));
     const shard = freeName(taken);
-    const index = {
-      metadata: { total_size: plan.tensors.reduce((sum, tensor) => sum + specBytes(tensor), 0) },
-      weight_map: {
-        ...Object.fromEntries(homes.map(([name, file]) => [name, renamed(file)])),
-        ...Object.fromEntries(fresh.map(({ name }) => [name, shard])),
-      },
-    };
+    const homes: Record<string, string> = {};
+    for (const { name } of carried) homes[name] = renamed(store.stored.entry(name).file);
+    for (const { name } of fresh) homes[name] = shard;
+    const size = plan.tensors.reduce((sum, tensor) => sum + specBytes(tensor), 0);
+    const index = { metadata: { total_size: size }, weight_map: homes };
     const written = await writeModelFolder(to, {
-      identity: ['replace-router', await folderIdentity(from), plan.config, options.seed ?? 0, single],
+      identity: ['replace-router', await folderIdentity(from), plan.config, options, single],
       shards: [{ file: shard, specs, metadata: { format: 'pt' } }],
       texts: { 'config.json': jsonText(plan.config), 'model.safetensors.index.json': jsonText(index) },
-      copies: await companions(from),
+      copies: await companionFiles(from),
       links: Object.fromEntries([...files].map(file => [renamed(file), join(from, file)])),
     });
     return { plan, written };
   } finally {
+    disposeRouters(fitted);
     await store.close();
+  }
+}
+
+/** The plan of a replacement; reads headers only, so that a router that would be fitted counts as a fresh one. */
+export async function planReplacementFolder(from: string, options: ReplacementOptions): Promise<UpcyclePlan> {
+  const description = await loadModelDescription(from);
+  const store = await openModel(from);
+  try {
+    return planReplacement(store, description, options);
+  } finally {
+    await store.close();
+  }
+}
+
+/** Loads the model where its routers' choices are asked for: it is in memory as for running it. */
+async function fromModel(
+  folder: string,
+  { architecture }: ModelDescription,
+  options: ReplacementOptions & RouterStart,
+): Promise<NewRouters> {
+  if (architecture.moe === undefined || !needsModel(architecture.moe, options)) return {};
+  const model = await loadModel(folder);
+  try {
+    return await newRouters(model, options);
+  } finally {
+    model.dispose();
   }
 }
 

@@ -1,0 +1,26 @@
+/** The files that belong to a model beside its weights and configuration. */
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { readError } from './file-errors.ts';
+
+const TOKENIZER =
+  /^(tokenizer.*|vocab\.(json|txt)|merges\.txt|special_tokens_map\.json|added_tokens\.json|chat_template\..*|.*\.model)$/i;
+const OTHERS = /^(generation_config\.json|LICENSE.*|README.*)$/i;
+
+/** Whether a file of this name belongs to a tokenizer. */
+export function isTokenizerFile(name: string): boolean {
+  return TOKENIZER.test(name);
+}
+
+/** Paths by name of a folder's tokenizer files, generation settings, licence and README. */
+export async function companionFiles(folder: string): Promise<Record<string, string>> {
+  try {
+    const entries = await readdir(folder, { withFileTypes: true });
+    const wanted = entries.filter(
+      entry => !entry.isDirectory() && (TOKENIZER.test(entry.name) || OTHERS.test(entry.name)),
+    );
+    return Object.fromEntries(wanted.map(({ name }) => [name, join(folder, name)]));
+  } catch (error) {
+    throw readError(error, folder);
+  }
+}
