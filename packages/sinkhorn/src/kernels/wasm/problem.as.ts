@@ -22,6 +22,8 @@ import { high, highPair, low, lowPair, madd } from '../../../../tensor/src/kerne
 
 /** Tokens that are not padding, experts of the group, and those rounded up to whole vectors. */
 export let n: i32 = 0;
+/** Whether a token is padding. */
+export let masked: bool = false;
 export let w: i32 = 0;
 export let w8: i32 = 0;
 /** [n] each row's offset in bytes: in a tensor, and in working memory where that is apart (the same list if w = w8). */
@@ -68,6 +70,7 @@ export function prepare(mask: usize, mass: usize, N: i32, stride: i32, width: i3
     if (w != w8) store<u32>(at(packed, n), <u32>n * <u32>w8 << 2);
     n++;
   }
+  masked = n < N;
   inverse = 1.0 / epsilon;
   inverseHigh = <f32>inverse;
   inverseLow = <f32>(inverse - <f64>inverseHigh);
