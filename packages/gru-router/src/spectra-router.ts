@@ -43,6 +43,10 @@ export class SpectraRouter implements Router {
   private readonly learned: SpectraRouterParameters;
   private readonly layer: number;
   private readonly current: SpectraState;
+  /** The Gram matrix of one average, on the host: it is the same for every token until the next step. */
+  private gram:
+    | { readonly of: Float32Array; readonly backend: string; readonly values: Float32Array }
+    | undefined;
 
   /**
    * @param learned may be shared by the routers of several layers; it is not disposed with one of them.
@@ -193,7 +197,14 @@ export class SpectraRouter implements Router {
     const { experts, routerDim } = this.options;
     const { mean } = this.current;
     if (mean === undefined) return tf.eye(experts);
-    return gramMatrix(tf.tensor2d(mean, [experts, routerDim]));
+    const backend = tf.getBackend();
+    if (this.gram?.of === mean && this.gram.backend === backend) {
+      return tf.tensor2d(this.gram.values, [experts, experts]);
+    }
+    const gram = gramMatrix(tf.tensor2d(mean, [experts, routerDim]));
+    // WebGPU cannot be read here
+    if (backend !== 'webgpu') this.gram = { of: mean, backend, values: gram.dataSync<'float32'>() };
+    return gram;
   }
 
   private plan(cost: Tensor2D, mask: Tensor1D | undefined, context: RouteContext): Plan {

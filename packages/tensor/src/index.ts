@@ -20,7 +20,8 @@ export { type Reduction, type Reductions, workgroupReductions } from './kernels/
 export * from './kernels/webgpu/shader.ts';
 export type * from './kernels/webgpu/types.ts';
 export * from './ops/adamw.ts';
-export * from './ops/causal-attention.ts';
+export * from './ops/attention-step.ts';
+export { type CausalAttentionOptions, causalAttention } from './ops/causal-attention.ts';
 export * from './ops/cross-entropy.ts';
 export * from './ops/gather-rows.ts';
 export * from './ops/linear.ts';
