@@ -35,6 +35,13 @@ import { SpectraState } from './router-state.ts';
 import { meanSpeciality } from './speciality.ts';
 import { STATISTICS } from './statistics.ts';
 
+/** The Gram matrix of one average, as a backend made it. */
+interface HostGram {
+  readonly of: Float32Array | undefined;
+  readonly backend: string;
+  readonly values: Float32Array;
+}
+
 export class SpectraRouter implements Router {
   readonly kind = 'spectra';
   readonly experts: number;
@@ -43,10 +50,7 @@ export class SpectraRouter implements Router {
   private readonly learned: SpectraRouterParameters;
   private readonly layer: number;
   private readonly current: SpectraState;
-  /** The Gram matrix of one average, on the host: it is the same for every token until the next step. */
-  private gram:
-    | { readonly of: Float32Array; readonly backend: string; readonly values: Float32Array }
-    | undefined;
+  private gram: HostGram | undefined;
 
   /**
    * @param learned may be shared by the routers of several layers; it is not disposed with one of them.
@@ -118,8 +122,15 @@ export class SpectraRouter implements Router {
       return [indices, weights, probabilities, load, expertVectors!, carry ?? cache!.clone(), cache!];
     };
     const [indices, weights, probabilities, load, mean, output, state] = causalRouteOp(
-      { ...inputs, ...gru, ...projections, gram: this.causalGram(), price: this.priceOf(context) },
-      { ...this.options, epsilon: this.epsilon, logScores: comparesLogs(this.epsilon), composed },
+      { ...inputs, ...gru, ...projections },
+      {
+        ...this.options,
+        epsilon: this.epsilon,
+        logScores: comparesLogs(this.epsilon),
+        gram: () => this.hostGram(),
+        price: balance === 'none' ? undefined : this.price(),
+        composed,
+      },
     ) as [Tensor2D, Tensor2D, Tensor2D, Tensor1D, Tensor2D, Tensor3D, Tensor2D];
     return {
       indices,
@@ -197,14 +208,17 @@ export class SpectraRouter implements Router {
     const { experts, routerDim } = this.options;
     const { mean } = this.current;
     if (mean === undefined) return tf.eye(experts);
+    return gramMatrix(tf.tensor2d(mean, [experts, routerDim]));
+  }
+
+  /** `causalGram` on the host, made once for all tokens until the next step. */
+  private hostGram(): Float32Array {
+    const { mean } = this.current;
     const backend = tf.getBackend();
-    if (this.gram?.of === mean && this.gram.backend === backend) {
-      return tf.tensor2d(this.gram.values, [experts, experts]);
+    if (this.gram === undefined || this.gram.of !== mean || this.gram.backend !== backend) {
+      this.gram = { of: mean, backend, values: tf.tidy(() => this.causalGram().dataSync<'float32'>()) };
     }
-    const gram = gramMatrix(tf.tensor2d(mean, [experts, routerDim]));
-    // WebGPU cannot be read here
-    if (backend !== 'webgpu') this.gram = { of: mean, backend, values: gram.dataSync<'float32'>() };
-    return gram;
+    return this.gram.values;
   }
 
   private plan(cost: Tensor2D, mask: Tensor1D | undefined, context: RouteContext): Plan {

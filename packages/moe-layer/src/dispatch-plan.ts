@@ -55,8 +55,8 @@ export function dispatchPlan(indices: Tensor2D, experts: number): DispatchPlan {
   return { slotOfRow: slotOfRow as Tensor1D, rowOfSlot: rowOfSlot as Tensor2D, offsets: offsets as Tensor1D };
 }
 
-/** Counting sort, O(N·slots + E). */
-function sortSlots(
+/** The plan of chosen experts (−1: none) as host arrays: a counting sort, O(N·slots + E). */
+export function sortSlots(
   chosen: Int32Array,
   experts: number,
 ): Readonly<Record<'slotOfRow' | 'rowOfSlot' | 'offsets', Int32Array>> {

@@ -7,6 +7,7 @@ import { dispatchPlan } from './dispatch-plan.ts';
 import { combineRows, dispatchRows } from './dispatch-rows.ts';
 import { expertMixture } from './expert-mixture.ts';
 import { groupedMatMul } from './grouped-matmul.ts';
+import { routedMixture } from './routed-mixture.ts';
 
 beforeAll(testBackend);
 
@@ -88,6 +89,13 @@ describe.each(Object.entries(layers))('%s', (_, layer) => {
     const wanted = tf.grads(asOp(parts))(inputs, dy);
     for (const [i, name] of ['x', 'weights', 'up', 'down'].entries())
       await near(found[i]!, wanted[i]!, `gradient of ${name}`);
+  });
+
+  it('is the same from the chosen experts on, without a plan', async () => {
+    const inputs = draw(layer);
+    const indices = tf.tensor2d(layer.indices, undefined, 'int32');
+    const planned = expertMixture(...inputs, dispatchPlan(indices, layer.experts));
+    await near(routedMixture(...inputs, indices), planned, 'y');
   });
 });
 
