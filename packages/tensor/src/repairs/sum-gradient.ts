@@ -1,6 +1,6 @@
 /** The gradients of sums and means, which spread a cotangent over what was added up. */
 import type { GradConfig, Tensor } from '@tensorflow/tfjs-core';
-import { div, getBackend, reshape, tile, util, zeros } from '@tensorflow/tfjs-core';
+import { div, fill, getBackend, mul, reshape, tile, util, zeros } from '@tensorflow/tfjs-core';
 import type { GradientWrap, Repair } from './repair.ts';
 
 /** Between the host's arrays and a device's lies a copy; those of cpu are the host's own. */
@@ -14,8 +14,11 @@ const wrap =
       const axes = util.parseAxisParam(attrs.axis as number[], shape);
       const kept = shape.map((size, i) => (axes.includes(i) ? 1 : size));
       const times = shape.map((size, i) => (axes.includes(i) ? size : 1));
-      const spread = (): Tensor =>
-        tile(reshape(scaled(dy as Tensor, util.sizeFromShape(times)), kept), times);
+      const spread = (): Tensor => {
+        const one = reshape(scaled(dy as Tensor, util.sizeFromShape(times)), kept);
+        // WebGPU tiles more axes on the host
+        return shape.length > 4 ? mul(one, fill(shape, 1)) : tile(one, times);
+      };
       return { x: () => (shape.includes(0) ? zeros(shape) : spread()) };
     },
   });
