@@ -25,7 +25,7 @@ export async function memoryCase(
   const command = peerCommand('torch', bench.kind, backend);
   let [peer, note]: [number | null, string | null] = [null, null];
   if (typeof command === 'string') note = command;
-  else peer = await peakMiB(bench, command, settings);
+  else peer = await peerPeak(bench, command, settings);
   return {
     measure: 'memory',
     case: bench.name,
@@ -38,6 +38,16 @@ export async function memoryCase(
     peer_mib: peer,
     note,
   };
+}
+
+/** Peaks of peers by case and command: the same beside every backend. */
+const peerPeaks = new Map<string, number>();
+
+async function peerPeak(...[bench, command, settings]: Parameters<typeof peakMiB>): Promise<number> {
+  const key = JSON.stringify([bench.name, command, settings.quick]);
+  const found = peerPeaks.get(key) ?? (await peakMiB(bench, command, settings));
+  peerPeaks.set(key, found);
+  return found;
 }
 
 async function peakMiB(

@@ -9,7 +9,7 @@ import { targetOf } from './targets.ts';
 
 const RUNS = 9;
 /** A side that takes so long for a run gets so many. */
-const runsOf = (ms: number): number => (ms > 6000 ? 1 : ms > 2000 ? 3 : RUNS);
+const runsOf = (ms: number): number => (ms > 6000 ? 1 : ms > 2000 ? 3 : ms > 300 ? 7 : RUNS);
 /** Short runs are repeated to fill this time. */
 const LEAST_MS = 5;
 const WARM_MS = 100;

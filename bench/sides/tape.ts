@@ -10,20 +10,11 @@ export interface Forward {
   readonly outputs: Readonly<Record<string, Tensor>>;
 }
 
-/** Value and gradients of a scalar function: tfjs's own, or a package's. */
+/** Value and gradients of a scalar function. */
 export type Differentiate = (
   loss: () => Scalar,
   variables: Readonly<Record<string, Variable>>,
 ) => { readonly value: Scalar; readonly grads: Readonly<Record<string, Tensor>> };
-
-/** tf.variableGrads with the names of this map. */
-export const tapeGradients: Differentiate = (loss, variables) => {
-  const { value, grads } = tf.variableGrads(loss, Object.values(variables));
-  return {
-    value,
-    grads: Object.fromEntries(Object.entries(variables).map(([name, { name: own }]) => [name, grads[own]!])),
-  };
-};
 
 export function gradientWork(
   variables: Readonly<Record<string, Variable>>,

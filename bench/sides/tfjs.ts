@@ -8,7 +8,6 @@ import * as tf from '@tensorflow/tfjs-core';
 import { COMPOSED, fusedOpWork } from './kinds/composed.ts';
 import { gemmWork, opWork } from './kinds/ops.ts';
 import { serve } from './serve.ts';
-import { tapeGradients } from './tape.ts';
 
 const backend = process.argv[2] as 'wasm';
 if (backend === 'wasm') {
@@ -27,6 +26,6 @@ await serve(async (kind, params, inputs) => {
       return gemmWork(params, inputs);
     default:
       if (!(kind in COMPOSED)) return `no case of the kind ${kind} is composed of tfjs ops`;
-      return fusedOpWork(COMPOSED[kind]!, params, inputs, tapeGradients);
+      return fusedOpWork(COMPOSED[kind]!, params, inputs);
   }
 });

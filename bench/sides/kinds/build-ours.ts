@@ -1,6 +1,5 @@
 /** Every kind of case on this project's packages. */
 import type { Build } from '../serve.ts';
-import { tapeGradients } from '../tape.ts';
 import { COMPOSED, fusedOpWork } from './composed.ts';
 import { FUSED } from './fused.ts';
 import { gruWork } from './gru.ts';
@@ -26,6 +25,6 @@ export const buildOurs: Build = async (kind, params, inputs) => {
       return decodeWork(params, inputs);
     default:
       if (!(kind in COMPOSED)) return `no case is of the kind ${kind}`;
-      return fusedOpWork(FUSED[kind]!, params, inputs, tapeGradients);
+      return fusedOpWork(FUSED[kind]!, params, inputs);
   }
 };

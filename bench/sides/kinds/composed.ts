@@ -4,7 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Arrays } from '../../arrays.ts';
 import type { Params } from '../../protocol.ts';
 import type { Work } from '../serve.ts';
-import { type Differentiate, gradientWork, tensorOf } from '../tape.ts';
+import { settled, taken, tensorOf } from '../tape.ts';
 
 /** y of inputs by name; the gradient is taken for `x`. */
 export type FusedOp = (inputs: Readonly<Record<string, Tensor>>, params: Params) => Tensor;
@@ -47,26 +47,22 @@ export const COMPOSED: Readonly<Record<string, FusedOp>> = {
     tf.matMul(tf.cast(tf.oneHot(ids as Tensor1D, x!.shape[0]!), 'float32') as Tensor2D, x as Tensor2D),
 };
 
-/** Forward and backward of a fused op: Σ y ⊙ cotangent and its gradient with respect to x. */
-export function fusedOpWork(op: FusedOp, params: Params, inputs: Arrays, differentiate: Differentiate): Work {
+/** Forward of a fused op, and backward from a given cotangent to x. */
+export function fusedOpWork(op: FusedOp, params: Params, inputs: Arrays): Work {
   const { x, cotangent, ...rest } = Object.fromEntries(
     Object.entries(inputs).map(([name, array]) => [name, tensorOf(array)]),
   );
-  const variable = tf.variable(x!);
-  x!.dispose();
-  const work = gradientWork(
-    { x: variable },
-    () => {
-      const y = op({ ...rest, x: variable }, params);
-      return { loss: tf.sum(tf.mul(y, cotangent!)), outputs: { y } };
-    },
-    differentiate,
-  );
+  const both = tf.valueAndGrad((x: Tensor) => op({ ...rest, x }, params));
   return {
-    ...work,
-    dispose: () => {
-      work.dispose();
-      tf.dispose([cotangent!, ...Object.values(rest)]);
+    run() {
+      const { value, grad } = both(x!, cotangent!);
+      tf.dispose([value, grad]);
+      return settled();
     },
+    outputs() {
+      const { value, grad } = both(x!, cotangent!);
+      return taken({ y: value, 'gradient of x': grad });
+    },
+    dispose: () => tf.dispose([x!, cotangent!, ...Object.values(rest)]),
   };
 }

@@ -25,10 +25,6 @@ export type CausalRouteInputs = {
   /** [E·D,G] and [E·D,H] */
   projection: Tensor;
   expression: Tensor;
-  /** [E,E] */
-  gram: Tensor;
-  /** [E], 0 if left out. */
-  price: Tensor | undefined;
 };
 
 export interface CausalRouteAttrs extends OsrWeights {
@@ -40,6 +36,9 @@ export interface CausalRouteAttrs extends OsrWeights {
   readonly gates: 'plan' | 'cost';
   /** Whether experts are chosen by log P. */
   readonly logScores: boolean;
+  /** G [E,E] on the host, and γ [E], 0 if there is none: what a kernel takes, which the composed route has of its own. */
+  readonly gram: () => Float32Array;
+  readonly price: Float32Array | undefined;
   /** The route composed of the operations that have gradients, outputs in the same order. */
   readonly composed: () => Tensor[];
 }

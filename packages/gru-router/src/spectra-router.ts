@@ -35,6 +35,13 @@ import { SpectraState } from './router-state.ts';
 import { meanSpeciality } from './speciality.ts';
 import { STATISTICS } from './statistics.ts';
 
+/** The Gram matrix of one average, as a backend made it. */
+interface HostGram {
+  readonly of: Float32Array | undefined;
+  readonly backend: string;
+  readonly values: Float32Array;
+}
+
 export class SpectraRouter implements Router {
   readonly kind = 'spectra';
   readonly experts: number;
@@ -43,6 +50,7 @@ export class SpectraRouter implements Router {
   private readonly learned: SpectraRouterParameters;
   private readonly layer: number;
   private readonly current: SpectraState;
+  private gram: HostGram | undefined;
 
   /**
    * @param learned may be shared by the routers of several layers; it is not disposed with one of them.
@@ -114,8 +122,15 @@ export class SpectraRouter implements Router {
       return [indices, weights, probabilities, load, expertVectors!, carry ?? cache!.clone(), cache!];
     };
     const [indices, weights, probabilities, load, mean, output, state] = causalRouteOp(
-      { ...inputs, ...gru, ...projections, gram: this.causalGram(), price: this.priceOf(context) },
-      { ...this.options, epsilon: this.epsilon, logScores: comparesLogs(this.epsilon), composed },
+      { ...inputs, ...gru, ...projections },
+      {
+        ...this.options,
+        epsilon: this.epsilon,
+        logScores: comparesLogs(this.epsilon),
+        gram: () => this.hostGram(),
+        price: balance === 'none' ? undefined : this.price(),
+        composed,
+      },
     ) as [Tensor2D, Tensor2D, Tensor2D, Tensor1D, Tensor2D, Tensor3D, Tensor2D];
     return {
       indices,
@@ -194,6 +209,16 @@ export class SpectraRouter implements Router {
     const { mean } = this.current;
     if (mean === undefined) return tf.eye(experts);
     return gramMatrix(tf.tensor2d(mean, [experts, routerDim]));
+  }
+
+  /** `causalGram` on the host, made once for all tokens until the next step. */
+  private hostGram(): Float32Array {
+    const { mean } = this.current;
+    const backend = tf.getBackend();
+    if (this.gram === undefined || this.gram.of !== mean || this.gram.backend !== backend) {
+      this.gram = { of: mean, backend, values: tf.tidy(() => this.causalGram().dataSync<'float32'>()) };
+    }
+    return this.gram.values;
   }
 
   private plan(cost: Tensor2D, mask: Tensor1D | undefined, context: RouteContext): Plan {

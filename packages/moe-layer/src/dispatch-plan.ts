@@ -23,8 +23,27 @@ interface PlanAttrs {
 
 const planOp = defineOp<{ indices: tf.Tensor }, PlanAttrs>({
   name: 'DispatchPlan',
-  reference: ({ indices }, { experts }) => planOnHost(indices as Tensor2D, experts),
-  kernels: { webgpu: ({ indices }, { experts }, backend) => dispatchPlanOnDevice(backend, indices, experts) },
+  reference: ({ indices }, { experts }) => {
+    const { slotOfRow, rowOfSlot, offsets } = sortSlots(indices.dataSync<'int32'>(), experts);
+    return [
+      tf.tensor1d(slotOfRow, 'int32'),
+      tf.tensor2d(rowOfSlot, indices.shape as [number, number], 'int32'),
+      tf.tensor1d(offsets, 'int32'),
+    ];
+  },
+  kernels: {
+    // what the host sorts lies in wasm memory already
+    wasm: ({ indices }, { experts }, call) => {
+      const chosen = call.ints(call.address(indices), indices.shape[0]! * indices.shape[1]!);
+      const { slotOfRow, rowOfSlot, offsets } = sortSlots(chosen, experts);
+      return [slotOfRow, rowOfSlot, offsets].map((list, i) => {
+        const out = call.output(i === 1 ? indices.shape : [list.length], 'int32');
+        call.ints(call.address(out), list.length).set(list);
+        return out;
+      });
+    },
+    webgpu: ({ indices }, { experts }, backend) => dispatchPlanOnDevice(backend, indices, experts),
+  },
 });
 
 /**
@@ -36,9 +55,11 @@ export function dispatchPlan(indices: Tensor2D, experts: number): DispatchPlan {
   return { slotOfRow: slotOfRow as Tensor1D, rowOfSlot: rowOfSlot as Tensor2D, offsets: offsets as Tensor1D };
 }
 
-/** Counting sort, O(N·slots + E). */
-function planOnHost(indices: Tensor2D, experts: number): tf.Tensor[] {
-  const chosen = indices.dataSync<'int32'>();
+/** The plan of chosen experts (−1: none) as host arrays: a counting sort, O(N·slots + E). */
+export function sortSlots(
+  chosen: Int32Array,
+  experts: number,
+): Readonly<Record<'slotOfRow' | 'rowOfSlot' | 'offsets', Int32Array>> {
   const offsets = new Int32Array(experts + 1);
   for (const e of chosen) if (e >= 0) offsets[e + 1]! += 1;
   for (let e = 0; e < experts; e++) offsets[e + 1]! += offsets[e]!;
@@ -51,9 +72,5 @@ function planOnHost(indices: Tensor2D, experts: number): tf.Tensor[] {
     slotOfRow[row] = slot;
     rowOfSlot[slot] = row;
   });
-  return [
-    tf.tensor1d(slotOfRow, 'int32'),
-    tf.tensor2d(rowOfSlot, indices.shape, 'int32'),
-    tf.tensor1d(offsets, 'int32'),
-  ];
+  return { slotOfRow, rowOfSlot, offsets };
 }

@@ -7,6 +7,7 @@ import { dispatchPlan } from './dispatch-plan.ts';
 import { combineRows, dispatchRows } from './dispatch-rows.ts';
 import { expertMixture } from './expert-mixture.ts';
 import { groupedMatMul } from './grouped-matmul.ts';
+import { routedMixture } from './routed-mixture.ts';
 
 beforeAll(testBackend);
 
@@ -99,6 +100,13 @@ describe.each(Object.entries(layers))('%s', (_, layer) => {
       await near(incoming[0]!, wanted[0]!, `gradient of x, frozen experts, ${name}`);
       await near(incoming[1]!, wanted[1]!, `gradient of weights, frozen experts, ${name}`);
     }
+  });
+
+  it('is the same from the chosen experts on, without a plan', async () => {
+    const inputs = draw(layer);
+    const indices = tf.tensor2d(layer.indices, undefined, 'int32');
+    const planned = expertMixture(...inputs, dispatchPlan(indices, layer.experts));
+    await near(routedMixture(...inputs, indices), planned, 'y');
   });
 });
 

@@ -151,15 +151,32 @@ function planOf({ slotOfRow, rowOfSlot, offsets }: MixtureInputs): DispatchPlan 
   };
 }
 
-/** Tells the kernels the sizes, and allocates for the busiest expert. */
+/** `prepareMixture` of the plan that `inputs` hold. */
 function prepare(
   { weights, down, offsets }: Readonly<Record<'weights' | 'down' | 'offsets', tf.TensorInfo>>,
   call: WasmCall,
-): { on: MoeKernels; most: number; work: number } {
+): PreparedMixture {
+  return prepareMixture(weights, down, call.ints(call.address(offsets), offsets.shape[0]!), call);
+}
+
+export interface PreparedMixture {
+  readonly on: MoeKernels;
+  /** Rows of the busiest expert. */
+  readonly most: number;
+  /** Address of scratch for those. */
+  readonly work: number;
+}
+
+/** Tells the kernels the sizes, and allocates for the busiest expert; expert e's rows end at `bounds[e + 1]`. */
+export function prepareMixture(
+  weights: tf.TensorInfo,
+  down: tf.TensorInfo,
+  bounds: Int32Array,
+  call: WasmCall,
+): PreparedMixture {
   const [experts, hidden, inner] = down.shape as [number, number, number];
   const on = kernels(call.backend);
   on.mixtureShape(hidden, inner, experts, weights.shape[1]!);
-  const bounds = call.ints(call.address(offsets), experts + 1);
   const most = bounds.subarray(1).reduce((found, end, e) => Math.max(found, end - bounds[e]!), 0);
   return { on, most, work: call.scratch(on.mixtureWork(most)) };
 }

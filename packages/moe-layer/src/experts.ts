@@ -1,12 +1,13 @@
 /** The routed experts of one layer: E feed-forward networks with stacked weights. */
-import { gatherRows, type Module, Parameter, type Rng } from '@spectra/tensor';
+import { gatherRows, type Module, Parameter, type Rng, taping } from '@spectra/tensor';
 import type { Tensor1D, Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import { activate, type ExpertActivation, isGated } from './activation.ts';
-import type { DispatchPlan } from './dispatch-plan.ts';
+import { type DispatchPlan, dispatchPlan } from './dispatch-plan.ts';
 import { combineRows, dispatchRows } from './dispatch-rows.ts';
 import { expertMixture } from './expert-mixture.ts';
 import { groupedMatMul } from './grouped-matmul.ts';
+import { routedMixture } from './routed-mixture.ts';
 
 export interface ExpertsOptions {
   /** Put before every parameter name, e.g. `model.layers.0.mlp.`. */
@@ -69,18 +70,20 @@ export class Experts implements Module {
     this.downBias = bias('down_proj_bias', hidden);
   }
 
+  /** `mix` of the tokens of `indices` [N,slots] (int32, −1: no expert); one operation where no gradient is wanted. */
+  mixChosen(x: Tensor2D, weights: Tensor2D, indices: Tensor2D): Tensor2D {
+    if (!this.fused || taping()) return this.mix(x, weights, dispatchPlan(indices, this.count), indices);
+    const { up, down } = this.matrices();
+    return routedMixture(x, weights, up, down, indices);
+  }
+
   /**
    * x [N,H], gate weights [N,slots] → Σ_j weights_tj · expert_j(x_t), [N,H]. `indices` are those that the plan was made
    * of. SwiGLU without biases is one operation. The caller owns the result.
    */
   mix(x: Tensor2D, weights: Tensor2D, plan: DispatchPlan, indices: Tensor2D): Tensor2D {
-    if (this.activation !== 'swiglu' || this.upBias !== undefined) {
-      return combineRows(this.forward(dispatchRows(x, plan), plan, indices), weights, plan);
-    }
-    const [up, down] = [this.up, this.down].map(p => p.variable as unknown as Tensor3D) as [
-      Tensor3D,
-      Tensor3D,
-    ];
+    if (!this.fused) return combineRows(this.forward(dispatchRows(x, plan), plan, indices), weights, plan);
+    const { up, down } = this.matrices();
     return expertMixture(x, weights, up, down, plan);
   }
 
@@ -98,6 +101,14 @@ export class Experts implements Module {
       this.downBias,
       owner,
     );
+  }
+
+  private get fused(): boolean {
+    return this.activation === 'swiglu' && this.upBias === undefined;
+  }
+
+  private matrices(): { readonly up: Tensor3D; readonly down: Tensor3D } {
+    return { up: this.up.variable as unknown as Tensor3D, down: this.down.variable as unknown as Tensor3D };
   }
 
   parameters(): Parameter[] {

@@ -2,7 +2,6 @@
 import type { RouteContext, Router, Routing } from '@spectra/routing';
 import { checkShape, checkValue, type Module, type Parameter } from '@spectra/tensor';
 import type { Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
-import { dispatchPlan } from './dispatch-plan.ts';
 import type { Experts } from './experts.ts';
 import type { SharedExpert } from './shared-expert.ts';
 
@@ -48,9 +47,8 @@ export class MoeLayer implements Module {
     checkShape(x.shape, [-1, -1, this.experts.hidden], 'MoeLayer.forward x');
     const routing = this.router.route(x, context);
     const flat = x.reshape([batch * length, hidden]) as Tensor2D;
-    const plan = dispatchPlan(routing.indices, this.experts.count);
     const weights = (this.scale === 1 ? routing.weights : routing.weights.mul(this.scale)) as Tensor2D;
-    const routed = this.experts.mix(flat, weights, plan, routing.indices);
+    const routed = this.experts.mixChosen(flat, weights, routing.indices);
     const y = this.shared === undefined ? routed : routed.add(this.shared.forward(flat));
     return { output: y.reshape([batch, length, hidden]) as Tensor3D, routing };
   }

@@ -39,6 +39,10 @@ const CASES: Readonly<Record<string, Case>> = {
     tolerance: 0.02,
     epsilon: 0.5,
   },
+  'whole vectors, rows left over': { tokens: 33, experts: 8, iterations: 3 },
+  'more steps than a chunk, rows left over, padding': { tokens: 46, experts: 16, iterations: 9, all: true },
+  'one token': { tokens: 1, experts: 8, iterations: 2 },
+  'one expert': { tokens: 5, experts: 1, iterations: 2 },
   'costs of 1e4 temperatures': { tokens: 33, experts: 6, iterations: 3, epsilon: 1e-4 },
 };
 

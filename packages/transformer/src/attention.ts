@@ -1,11 +1,11 @@
 /** Grouped-query causal self-attention (Ainslie et al. 2023) within documents, with an optional key–value cache. */
-import { type Module, type Parameter, rotary } from '@spectra/tensor';
+import { attentionStep, type Module, type Parameter, rotary, taping } from '@spectra/tensor';
 import * as tf from '@tensorflow/tfjs-core';
 import type { GroupedAttentionShape, NormShape } from './architecture.ts';
 import { type AttentionContext, attend, type KeyValue } from './attend.ts';
 import type { Initializer } from './initializer.ts';
 import { Linear } from './linear.ts';
-import { makeNorm, type Norm } from './norm.ts';
+import { makeNorm, type Norm, RmsNorm } from './norm.ts';
 
 export type AttentionOutput = KeyValue & { readonly output: tf.Tensor2D };
 
@@ -16,6 +16,17 @@ export interface AttentionLayer extends Module {
    * the keys and values are those of x). Cost grows with S·(P+S).
    */
   forward(x: tf.Tensor2D, batch: number, context: AttentionContext, past?: KeyValue): AttentionOutput;
+  /**
+   * x + attention(norm x) as one operation, where no gradient is wanted and the layer is as plain as that operation;
+   * else undefined. Ownership as for `forward`.
+   */
+  step?(
+    x: tf.Tensor2D,
+    norm: Norm,
+    batch: number,
+    context: AttentionContext,
+    past?: KeyValue,
+  ): AttentionOutput | undefined;
 }
 
 export class Attention implements AttentionLayer {
@@ -85,6 +96,38 @@ export class Attention implements AttentionLayer {
     );
     const flat = tf.reshape(mixed, [batch * length, heads * headDim]) as tf.Tensor2D;
     return { output: this.output.forward(flat), key, value };
+  }
+
+  step(
+    x: tf.Tensor2D,
+    norm: Norm,
+    batch: number,
+    { rotations, queryDocuments }: AttentionContext,
+    past?: KeyValue,
+  ): AttentionOutput | undefined {
+    const { query, key, value, output, queryNorm, sinks } = this;
+    const { headDim, clip, scale, window = 0, rotary } = this.shape;
+    const biased = query.bias ?? output.bias;
+    if (taping() || !(norm instanceof RmsNorm) || norm.offset !== 0 || queryDocuments !== undefined)
+      return undefined;
+    if ((biased ?? queryNorm ?? sinks ?? clip) !== undefined) return undefined;
+    const { cos, sin } = (rotary === undefined ? undefined : rotations[rotary]) ?? {};
+    const weight = ({ weight }: { readonly weight: Parameter }): tf.Tensor => weight.variable as tf.Tensor;
+    return attentionStep(
+      {
+        x,
+        norm: weight(norm),
+        query: weight(query),
+        key: weight(key),
+        value: weight(value),
+        output: weight(output),
+        cos,
+        sin,
+        pastKey: past?.key,
+        pastValue: past?.value,
+      },
+      { batch, headDim, epsilon: norm.epsilon, scale, window },
+    );
   }
 
   parameters(): Parameter[] {

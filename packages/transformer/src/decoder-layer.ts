@@ -4,7 +4,7 @@ import type { RouteContext, Routing } from '@spectra/routing';
 import { checkpointed, type Module, type Parameter } from '@spectra/tensor';
 import * as tf from '@tensorflow/tfjs-core';
 import type { AttentionContext, KeyValue } from './attend.ts';
-import type { AttentionLayer } from './attention.ts';
+import type { AttentionLayer, AttentionOutput } from './attention.ts';
 import type { Mlp } from './mlp.ts';
 import type { Norm } from './norm.ts';
 import { type FlatTree, flattenTree } from './tensor-tree.ts';
@@ -38,6 +38,9 @@ export interface DecoderLayerOutput {
   readonly trace?: LayerTrace;
 }
 
+/** The residual stream after attention, and what attention wrote, where that is known by itself. */
+type Attended = AttentionOutput & { readonly written?: tf.Tensor2D };
+
 export class DecoderLayer implements Module {
   readonly parts: DecoderLayerParts;
 
@@ -69,24 +72,32 @@ export class DecoderLayer implements Module {
       const shape = x.shape;
       const [batch, length, hidden] = shape;
       const flat = tf.reshape(x, [batch * length, hidden]) as tf.Tensor2D;
-      const normed = inputNorm.forward(flat);
-      const { output: attended, key, value } = attention.forward(normed, batch, context, past);
-      const middle = tf.add(flat, attentionOutputNorm?.forward(attended) ?? attended) as tf.Tensor2D;
+      const whole = (y: tf.Tensor2D): tf.Tensor3D => tf.reshape(y, shape);
+      const composed = (): Attended => {
+        const normed = inputNorm.forward(flat);
+        const { output: written, ...keyValue } = attention.forward(normed, batch, context, past);
+        const output = tf.add(flat, attentionOutputNorm?.forward(written) ?? written) as tf.Tensor2D;
+        return { ...keyValue, output, written };
+      };
+      const plain = !traced && attentionOutputNorm === undefined;
+      const step: Attended | undefined = plain
+        ? attention.step?.(flat, inputNorm, batch, context, past)
+        : undefined;
+      const { output: middle, key, value, written: fromAttention } = step ?? composed();
       const routerInput = feedForwardNorm.forward(middle);
       const { written, routing } = this.feedForward(routerInput, shape, route);
       const output = tf.add(middle, feedForwardOutputNorm?.forward(written) ?? written);
-      const whole = (y: tf.Tensor2D): tf.Tensor3D => tf.reshape(y, shape);
-      const trace = {
-        attention: whole(attended),
+      const trace = () => ({
+        attention: whole(fromAttention!),
         feedForward: whole(written),
         ...(routing === undefined ? {} : { routerInput }),
-      };
+      });
       return {
         output: tf.reshape(output, shape),
         key,
         value,
         ...(routing === undefined ? {} : { routing }),
-        ...(traced ? { trace } : {}),
+        ...(traced ? { trace: trace() } : {}),
       };
     });
   }

@@ -1,5 +1,5 @@
 /** The decoder: embedding, layers, norm and head, with packed documents, padding, caches and routers' decisions. */
-import type { Router } from '@spectra/routing';
+import type { Router, Routing } from '@spectra/routing';
 import { gatherRows, type Module, type Parameter } from '@spectra/tensor';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Architecture } from './architecture.ts';
@@ -107,7 +107,7 @@ export class DecoderModel implements Module {
         hidden: normed,
         logits: this.logitsOf(normed, input.logits ?? 'all'),
         routings,
-        routerLoss: routings.reduce((sum, { loss }) => tf.add(sum, loss), tf.scalar(0)),
+        routerLoss: sumOfLosses(routings),
         layerOutputs: traced ? outputs.map(({ output }) => output) : [],
         routerInputs: outputs.flatMap(({ trace }) => trace?.routerInput ?? []),
         traces: outputs.flatMap(({ trace }) => trace ?? []),
@@ -218,6 +218,13 @@ export class DecoderModel implements Module {
   private logitsOf(hidden: tf.Tensor3D, which: 'all' | 'last' | 'none'): tf.Tensor3D {
     const [batch, length, width] = hidden.shape;
     if (which === 'none') return tf.zeros([batch, 0, this.architecture.vocabulary]);
-    return this.head(which === 'all' ? hidden : tf.slice(hidden, [0, length - 1, 0], [batch, 1, width]));
+    if (which === 'all' || length === 1) return this.head(hidden);
+    return this.head(tf.slice(hidden, [0, length - 1, 0], [batch, 1, width]));
   }
+}
+
+/** Routers that are not training have the loss 0. */
+function sumOfLosses(routings: readonly Routing[]): tf.Scalar {
+  const made = routings.filter(({ losses }) => Object.keys(losses).length > 0);
+  return made.reduce<tf.Scalar>((sum, { loss }) => tf.add(sum, loss), tf.scalar(0));
 }

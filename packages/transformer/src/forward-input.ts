@@ -130,8 +130,10 @@ export function tokenPositions(
   past: ModelCache,
 ): tf.Tensor2D {
   const [batch, length] = inputIds.shape;
-  const counted = (): tf.Tensor =>
-    tf.tile(tf.expandDims(tf.range(past.length, past.length + length, 1, 'int32'), 0), [batch, 1]);
+  const counted = (): tf.Tensor => {
+    const row = tf.expandDims(tf.range(past.length, past.length + length, 1, 'int32'), 0);
+    return batch === 1 ? row : tf.tile(row, [batch, 1]);
+  };
   return positions ?? packing?.positions ?? (counted() as tf.Tensor2D);
 }
 

@@ -20,8 +20,8 @@ export function makeNorm(init: Initializer, name: string, width: number, shape: 
 /** Root-mean-square layer normalisation (Zhang & Sennrich 2019): (offset + w) ⊙ x/√(mean x² + ε). */
 export class RmsNorm implements Norm {
   readonly weight: Parameter;
-  private readonly epsilon: number;
-  private readonly offset: 0 | 1;
+  readonly epsilon: number;
+  readonly offset: 0 | 1;
 
   constructor(init: Initializer, name: string, width: number, epsilon: number, offset: 0 | 1 = 0) {
     this.weight = init.constant(`${name}.weight`, [width], 1 - offset);

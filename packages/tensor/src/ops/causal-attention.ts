@@ -1,7 +1,6 @@
 /** Grouped-query causal attention within documents (Vaswani et al. 2017; Ainslie et al. 2023). */
 import type { Tensor, Tensor1D, Tensor2D, Tensor4D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
-import type { KernelInputs } from '../define-op.ts';
 import { defineOp } from '../define-op.ts';
 import { checkShape, checkValue, SpectraError } from '../errors.ts';
 import { attend, attendGrad } from '../kernels/reference/attention.ts';
@@ -35,7 +34,7 @@ const op = defineOp<AttentionInputs, AttentionAttrs>({
       const { batch, length, heads, valueWidth } = sizes(inputs);
       const out = call.output([batch, length, heads, valueWidth]);
       const normaliser = call.output([batch, heads, length]);
-      const { kernels, work, gemmWork } = prepare(inputs, attrs, call);
+      const { kernels, work, gemmWork } = prepareAttention(inputs, attrs, call);
       kernels.attention(
         call.address(q),
         call.address(k),
@@ -66,7 +65,7 @@ const gradOp = defineOp<AttentionInputs & { out: Tensor; normaliser: Tensor; dy:
     wasm: (inputs, attrs, call) => {
       const { q, k, v } = inputs;
       const [dq, dk, dv] = [call.output(q.shape), call.output(k.shape), call.output(v.shape)];
-      const { kernels, work, gemmWork } = prepare(inputs, attrs, call);
+      const { kernels, work, gemmWork } = prepareAttention(inputs, attrs, call);
       kernels.attentionGrad(
         call.address(q),
         call.address(k),
@@ -118,15 +117,18 @@ function keptShare(normaliser: Tensor, sinks: Tensor): Tensor {
   return tf.sigmoid(normaliser.transpose([0, 2, 1]).sub(sinks)).expandDims(3);
 }
 
-function sizes({ q, k, v }: KernelInputs<AttentionInputs>) {
+/** Anything of the shapes of q, k and v. */
+export type AttentionShapes = Readonly<Record<'q' | 'k' | 'v', { readonly shape: readonly number[] }>>;
+
+function sizes({ q, k, v }: AttentionShapes) {
   const [batch, length, heads, width] = q.shape as [number, number, number, number];
   const [, keys, keyHeads, valueWidth] = [k.shape[0], k.shape[1]!, k.shape[2]!, v.shape[3]!];
   return { batch, length, heads, width, keys, keyHeads, valueWidth };
 }
 
 /** Tells the kernels the sizes, and allocates two blocks of scores and the product's scratch. */
-function prepare(inputs: KernelInputs<AttentionInputs>, { window, scale }: AttentionAttrs, call: WasmCall) {
-  const { length, heads, width, keys, keyHeads, valueWidth } = sizes(inputs);
+export function prepareAttention(shapes: AttentionShapes, { window, scale }: AttentionAttrs, call: WasmCall) {
+  const { length, heads, width, keys, keyHeads, valueWidth } = sizes(shapes);
   const kernels = tensorKernels(call.backend);
   kernels.attentionShape(length, keys, heads, keyHeads, width, valueWidth, window, scale);
   const widest = Math.max(width, valueWidth, keys, length);

@@ -116,4 +116,38 @@ export const gradientCases: readonly Case[] = [
       ),
     expected: [0.5, 0.5, 1, 1, 1, 0],
   },
+  {
+    repair: 'sum-gradient',
+    about: 'arrays written from the host',
+    backends: ['wasm', 'webgpu', 'tensorflow'],
+    run: () => {
+      const x = tf.fill([2, 4], 3);
+      const arrays = writes(() => {
+        grad(x => tf.add(tf.sum(x), tf.mean(x)), x);
+        grad(x => tf.sum(tf.add(tf.sum(x, 0), tf.mean(x, 0, true))), x);
+      });
+      return [
+        tf.scalar(tf.getBackend() === 'cpu' ? 0 : arrays),
+        grad(x => tf.sum(tf.square(tf.mean(x, 1))), x),
+      ];
+    },
+    expected: [0, ...new Array(8).fill(1.5)],
+  },
 ];
+
+/** How many float arrays of more than one number the host makes in `run`. */
+function writes(run: () => void): number {
+  const backend = tf.backend() as unknown as { write(values: unknown, ...rest: unknown[]): object };
+  let count = 0;
+  const own = backend.write;
+  backend.write = (values, ...rest) => {
+    if (values instanceof Float32Array && values.length > 1) count++;
+    return own.call(backend, values, ...rest);
+  };
+  try {
+    run();
+  } finally {
+    backend.write = own;
+  }
+  return count;
+}

@@ -15,6 +15,7 @@ import type { Repair } from './repair.ts';
 import { segmentSumWasm } from './segment-sum-wasm.ts';
 import { orderedSegmentSum } from './segment-sum-webgpu.ts';
 import { orderedMatMul } from './split-k.ts';
+import { sumGradient } from './sum-gradient.ts';
 import { tiedExtrema } from './tied-extrema.ts';
 import { clipNaN, sharedIdentity, wasmBooleans } from './wasm-values.ts';
 import { emptyTopK, firstArg, highRank, intReductions } from './webgpu-shapes.ts';
@@ -35,6 +36,7 @@ export const REPAIRS = {
   'matmul-gradient': matMulGradient,
   'matmul-broadcast': matMulBroadcast,
   'missing-gradients': missingGradients,
+  'sum-gradient': sumGradient,
   'segment-sum-wasm': segmentSumWasm,
   'ordered-segment-sum': orderedSegmentSum,
   'ordered-matmul': orderedMatMul,

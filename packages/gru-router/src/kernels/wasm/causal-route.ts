@@ -32,13 +32,17 @@ export function causalRouteWasm(
   const usedGram = call.scratch(BYTES * E * E);
   const mean = call.output([E, D]);
   const work = call.scratch(module.routerCostWork(E, D));
-  const gram = call.address(inputs.gram);
+  const price = attrs.price === undefined ? 0 : call.scratch(BYTES * E);
+  // the matrix may have to be made, which allocates: views come after it
+  const values = attrs.gram();
+  const gram = call.scratch(BYTES * E * E);
+  call.floats(gram, E * E).set(values);
+  if (attrs.price !== undefined) call.floats(price, E).set(attrs.price);
   const meanAt = call.address(mean);
   module.routerCost(N, E, D, r, e, mask, gram, 1, lambda, beta, tau, scores, cost, usedGram, meanAt, 0, work);
 
   const probabilities = call.output([N, E]);
   const P = call.address(probabilities);
-  const price = call.addressOr0(inputs.price);
   if (module.pricedPlan(N, E, groups, cost, price, mask, epsilon, logits, P) === 0) {
     for (const info of [states, state, mean, probabilities]) call.backend.disposeData(info.dataId);
     return undefined;

@@ -3,7 +3,13 @@
  * takes the activation of the first, and the sum of a token's slots. Backward: six dispatches; activations are made
  * again where they are wanted, so that besides h [M,2I] only two arrays of M rows exist at a time.
  */
-import { releaseTensors, runShader, type WebGPUBackend, workgroupReductions } from '@spectra/tensor';
+import {
+  releaseTensors,
+  runShader,
+  type WebGPUBackend,
+  weightSource,
+  workgroupReductions,
+} from '@spectra/tensor';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { groupedOuterProduct, groupedProduct } from './grouped-gemm.ts';
 import { combineRowsOnDevice } from './rows.ts';
@@ -45,27 +51,30 @@ export function expertMixtureOnDevice(
   if (sizes === undefined) return undefined;
   const { x, weights, up, down, slotOfRow, rowOfSlot, offsets } = inputs;
   const { rows, hidden, inner, slots } = sizes;
+  const [upSource, downSource] = [weightSource('up', up), weightSource('down', down)];
   const h = groupedProduct(
     backend,
     {
-      inputs: { x, up, slotOfRow },
+      inputs: { x, up: upSource.tensor, slotOfRow },
+      types: upSource.types,
       offsets,
       sizes: { slots },
-      declarations: TOKEN,
+      declarations: TOKEN + upSource.declarations,
       a: { value: 'x[token(m) * p.k + k]', along: 'k' },
-      b: { value: 'up[(e * p.n + n) * p.k + k]', along: 'k' },
+      b: { value: upSource.at('(e * p.n + n) * p.k + k'), along: 'k' },
     },
     [rows, 2 * inner, hidden],
   );
   const out = groupedProduct(
     backend,
     {
-      inputs: { h, down },
+      inputs: { h, down: downSource.tensor },
+      types: downSource.types,
       offsets,
       sizes: { inner },
-      declarations: ACTIVATION,
+      declarations: ACTIVATION + downSource.declarations,
       a: { value: 'activation(m, k)', along: 'k' },
-      b: { value: 'down[(e * p.n + n) * p.k + k]', along: 'k' },
+      b: { value: downSource.at('(e * p.n + n) * p.k + k'), along: 'k' },
     },
     [rows, hidden, inner],
   );

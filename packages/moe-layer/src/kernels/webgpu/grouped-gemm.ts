@@ -14,13 +14,15 @@ export interface GroupedGemm {
   readonly a: GemmOperand;
   readonly b: GemmOperand;
   readonly declarations?: string;
+  /** As `Shader.types`. */
+  readonly types?: Readonly<Record<string, string>>;
   readonly sizes?: Readonly<Record<string, number>>;
 }
 
 /** [rows,n], k inner: row m of an expert times its matrix; rows past the last expert's are 0. */
 export function groupedProduct(
   backend: WebGPUBackend,
-  { inputs, offsets, sizes, ...operands }: GroupedGemm,
+  { inputs, offsets, sizes, types = {}, ...operands }: GroupedGemm,
   [rows, n, k]: readonly [number, number, number],
 ): TensorInfo {
   const experts = offsets.shape[0]! - 1;
@@ -28,6 +30,7 @@ export function groupedProduct(
   const tilesN = Math.ceil(n / side);
   return runShader(backend, {
     inputs: { ...inputs, offsets },
+    types,
     outputs: { product: { shape: [rows, n] } },
     sizes: { experts, n, k, rows, tilesN, ...sizes },
     workgroups: (Math.floor(rows / side) + experts + 1) * tilesN,

@@ -3,17 +3,17 @@ import { expWide4 } from '../../../../tensor/src/kernels/wasm/math.as';
 import { maxLanes, sumLanes } from '../../../../tensor/src/kernels/wasm/simd.as';
 import { ln } from './ln.as';
 import { packCosts } from './log-domain.as';
-import { at, at8, b, BLOCK, block, CLOSED, clearSums, flush, given, n, row, totals, w, w4 } from './problem.as';
+import { at, at8, b, BLOCK, block, CLOSED, clearSums, flush, given, n, row, totals, w, w8 } from './problem.as';
 
-/** M̄ = P ⊙ (P̄ − ⟨P, P̄⟩) of the rows to `total` [n,w4], and its column sums. */
+/** M̄ = P ⊙ (P̄ − ⟨P, P̄⟩) of the rows to `total` [n,w8], and its column sums. */
 function lastRowStep(plan: usize, cotangent: usize, total: usize): void {
   clearSums();
   for (let l = 0; l < n; l++) {
-    const offset = load<u32>(at(given, l)), to = at(total, l * w4);
+    const offset = load<u32>(at(given, l)), to = at(total, l * w8);
     const p = plan + offset, c = cotangent + offset;
     let inner: f64 = 0;
     for (let e = 0; e < w; e++) inner += <f64>load<f32>(at(p, e)) * <f64>load<f32>(at(c, e));
-    for (let e = 0; e < w4; e++) {
+    for (let e = 0; e < w8; e++) {
       const m: f32 = e < w ? load<f32>(at(p, e)) * (load<f32>(at(c, e)) - <f32>inner) : 0;
       store<f32>(at(to, e), m);
       store<f32>(at(block, e), load<f32>(at(block, e)) + m);
@@ -23,9 +23,9 @@ function lastRowStep(plan: usize, cotangent: usize, total: usize): void {
   flush();
 }
 
-/** One step back; where log r is large, B is exp(log A + log r) of its own. `ratios` [w4] holds log r, `pull` ḡ. */
+/** One step back; where log r is large, B is exp(log A + log r) of its own. `ratios` [w8] holds log r, `pull` ḡ. */
 function stepBack(x: usize, g: usize, total: usize, ratios: usize, pull: usize, pulled: usize): void {
-  const width = w4, sums = block, line = row;
+  const width = w8, sums = block, line = row;
   clearSums();
   for (let l = 0; l < n; l++) {
     const from = at(x, l * width), to = at(total, l * width);
@@ -64,13 +64,13 @@ function stepBack(x: usize, g: usize, total: usize, ratios: usize, pull: usize, 
 
 /** Writes the gradient with respect to the cost; `work` as `backwardWork` says for logs. */
 export function gradientFromCosts(cost: usize, plan: usize, history: usize, cotangent: usize, gradient: usize, work: usize, stride: i32, steps: i32, scale: f32): void {
-  const g = work, ratios = at(g, w4), pull = at(ratios, w4), pulled = at(pull, w4);
-  const total = at(pulled, w4), x = at(total, n * w4);
+  const g = work, ratios = at(g, w8), pull = at(ratios, w8), pulled = at(pull, w8);
+  const total = at(pulled, w8), x = at(total, n * w8);
   lastRowStep(plan, cotangent, total);
   packCosts(cost, x, 0);
   for (let i = steps; i >= 1; i--) {
     const after = at(history, i * stride), before = at(history, (i - 1) * stride);
-    for (let e = 0; e < w4; e++) {
+    for (let e = 0; e < w8; e++) {
       const mass = load<f64>(at8(b, e));
       const open = mass > 0;
       const from: f64 = open ? <f64>load<f32>(at(before, e)) : 0;
@@ -81,7 +81,7 @@ export function gradientFromCosts(cost: usize, plan: usize, history: usize, cota
     stepBack(x, g, total, ratios, pull, pulled);
   }
   for (let l = 0; l < n; l++) {
-    const from = at(total, l * w4), to = gradient + load<u32>(at(given, l));
+    const from = at(total, l * w8), to = gradient + load<u32>(at(given, l));
     for (let e = 0; e < w; e++) store<f32>(at(to, e), load<f32>(at(from, e)) * scale);
   }
 }

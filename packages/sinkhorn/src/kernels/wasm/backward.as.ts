@@ -10,11 +10,11 @@
  * float32's range every step is taken from the costs instead (backward-logs.as.ts).
  */
 import { expWide1 } from '../../../../tensor/src/kernels/wasm/math.as';
-import { laneSums, madd } from '../../../../tensor/src/kernels/wasm/simd.as';
+import { madd } from '../../../../tensor/src/kernels/wasm/simd.as';
 import { gradientFromCosts } from './backward-logs.as';
 import { ln } from './ln.as';
-import { at, at8, b, BLOCK, block, clearSums, flush, given, n, packed, padded, prepare, problemWork, totals, w, w4 } from './problem.as';
-import { addRows, alive, lane0, lane1, lane2, lane3, rowAt } from './rows4.as';
+import { at, at8, b, BLOCK, block, clearSums, flush, given, lanes, moreLanes, n, packed, padded, prepare, problemWork, storePairs, totals, w, w8 } from './problem.as';
+import { addRows, alive, lane0, lane1, lane2, lane3, pairSums, rowAt } from './rows4.as';
 
 /** Largest |g_{i−1} − g_T| for which A is taken from the plan, and largest log r for which B is A ⊙ r. */
 @inline const LARGEST_MOVE: f64 = 20;
@@ -45,31 +45,36 @@ function near(history: usize, stride: i32, steps: i32): bool {
 
 /** ⟨P, P̄⟩ of each row, and the column sums of P ⊙ (P̄ − ⟨P, P̄⟩). */
 function lastRowStep(plan: usize, cotangent: usize, inner: usize): void {
-  const width = w4, count = n, sums = block, offsets = packed;
+  const width = w8, count = n, sums = block, offsets = packed;
   clearSums();
   for (let l = 0; l < count; l += 4) {
     const p0 = rowAt(plan, offsets, l, count), p1 = rowAt(plan, offsets, l + 1, count);
     const p2 = rowAt(plan, offsets, l + 2, count), p3 = rowAt(plan, offsets, l + 3, count);
     const c0 = rowAt(cotangent, offsets, l, count), c1 = rowAt(cotangent, offsets, l + 1, count);
     const c2 = rowAt(cotangent, offsets, l + 2, count), c3 = rowAt(cotangent, offsets, l + 3, count);
-    let a0 = f32x4.splat(0), a1 = a0, a2 = a0, a3 = a0;
-    for (let e = 0; e < width; e += 4) {
-      a0 = madd(v128.load(at(p0, e)), v128.load(at(c0, e)), a0);
-      a1 = madd(v128.load(at(p1, e)), v128.load(at(c1, e)), a1);
-      a2 = madd(v128.load(at(p2, e)), v128.load(at(c2, e)), a2);
-      a3 = madd(v128.load(at(p3, e)), v128.load(at(c3, e)), a3);
+    let a0 = f32x4.splat(0), a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
+    for (let e = 0; e < width; e += 8) {
+      a0 = madd(v128.load(at(p0, e)), v128.load(at(c0, e)), a0); b0 = madd(v128.load(at(p0, e), 16), v128.load(at(c0, e), 16), b0);
+      a1 = madd(v128.load(at(p1, e)), v128.load(at(c1, e)), a1); b1 = madd(v128.load(at(p1, e), 16), v128.load(at(c1, e), 16), b1);
+      a2 = madd(v128.load(at(p2, e)), v128.load(at(c2, e)), a2); b2 = madd(v128.load(at(p2, e), 16), v128.load(at(c2, e), 16), b2);
+      a3 = madd(v128.load(at(p3, e)), v128.load(at(c3, e)), a3); b3 = madd(v128.load(at(p3, e), 16), v128.load(at(c3, e), 16), b3);
     }
-    const inner4 = laneSums(a0, a1, a2, a3), counted = alive(l, count);
+    storePairs(lanes, a0, b0, a1, b1, a2, b2, a3, b3);
+    const inner4 = pairSums(lanes), counted = alive(l, count);
     v128.store(at(inner, l), inner4);
     const i0 = lane0(inner4), i1 = lane1(inner4), i2 = lane2(inner4), i3 = lane3(inner4);
-    const o0 = lane0(counted), o1 = lane1(counted), o2 = lane2(counted), o3 = lane3(counted);
-    for (let e = 0; e < width; e += 4) {
-      let s = v128.load(at(sums, e));
-      s = madd(f32x4.mul(o0, v128.load(at(p0, e))), f32x4.sub(v128.load(at(c0, e)), i0), s);
+    const o1 = lane1(counted), o2 = lane2(counted), o3 = lane3(counted);
+    for (let e = 0; e < width; e += 8) {
+      let s = v128.load(at(sums, e)), t = v128.load(at(sums, e), 16);
+      s = madd(v128.load(at(p0, e)), f32x4.sub(v128.load(at(c0, e)), i0), s);
+      t = madd(v128.load(at(p0, e), 16), f32x4.sub(v128.load(at(c0, e), 16), i0), t);
       s = madd(f32x4.mul(o1, v128.load(at(p1, e))), f32x4.sub(v128.load(at(c1, e)), i1), s);
+      t = madd(f32x4.mul(o1, v128.load(at(p1, e), 16)), f32x4.sub(v128.load(at(c1, e), 16), i1), t);
       s = madd(f32x4.mul(o2, v128.load(at(p2, e))), f32x4.sub(v128.load(at(c2, e)), i2), s);
+      t = madd(f32x4.mul(o2, v128.load(at(p2, e), 16)), f32x4.sub(v128.load(at(c2, e), 16), i2), t);
       s = madd(f32x4.mul(o3, v128.load(at(p3, e))), f32x4.sub(v128.load(at(c3, e)), i3), s);
-      v128.store(at(sums, e), s);
+      t = madd(f32x4.mul(o3, v128.load(at(p3, e), 16)), f32x4.sub(v128.load(at(c3, e), 16), i3), t);
+      v128.store(at(sums, e), s); v128.store(at(sums, e), t, 16);
     }
     if (((l >> 2) & (BLOCK / 4 - 1)) == BLOCK / 4 - 1) flush();
   }
@@ -79,7 +84,7 @@ function lastRowStep(plan: usize, cotangent: usize, inner: usize): void {
 /** v of step i, and minus v ⊙ r ⊙ ḡ with ḡ from the column sums; 0 for closed experts. */
 function stepWeights(history: usize, stride: i32, i: i32, steps: i32, v: usize, pulled: usize): void {
   const after = at(history, i * stride), before = at(history, (i - 1) * stride), last = at(history, steps * stride);
-  for (let e = 0; e < w4; e++) {
+  for (let e = 0; e < w8; e++) {
     const mass = load<f64>(at8(b, e));
     const open = mass > 0;
     const from: f64 = open ? <f64>load<f32>(at(before, e)) : 0;
@@ -92,22 +97,28 @@ function stepWeights(history: usize, stride: i32, i: i32, steps: i32, v: usize, 
 
 /** u and q of each row in one step back, and ḡ before it as column sums. */
 function stepBack(plan: usize, v: usize, pulled: usize, u: usize, q: usize): void {
-  const width = w4, count = n, sums = block, offsets = packed;
+  const width = w8, count = n, sums = block, offsets = packed;
   clearSums();
   for (let l = 0; l < count; l += 4) {
     const r0 = rowAt(plan, offsets, l, count), r1 = rowAt(plan, offsets, l + 1, count);
     const r2 = rowAt(plan, offsets, l + 2, count), r3 = rowAt(plan, offsets, l + 3, count);
     let a0 = f32x4.splat(0), a1 = a0, a2 = a0, a3 = a0, c0 = a0, c1 = a0, c2 = a0, c3 = a0;
-    for (let e = 0; e < width; e += 4) {
-      const y = v128.load(at(v, e)), z = v128.load(at(pulled, e));
-      const p0 = v128.load(at(r0, e)), p1 = v128.load(at(r1, e)), p2 = v128.load(at(r2, e)), p3 = v128.load(at(r3, e));
-      a0 = madd(p0, y, a0); c0 = madd(p0, z, c0);
-      a1 = madd(p1, y, a1); c1 = madd(p1, z, c1);
-      a2 = madd(p2, y, a2); c2 = madd(p2, z, c2);
-      a3 = madd(p3, y, a3); c3 = madd(p3, z, c3);
+    let b0 = a0, b1 = a0, b2 = a0, b3 = a0, d0 = a0, d1 = a0, d2 = a0, d3 = a0;
+    for (let e = 0; e < width; e += 8) {
+      const x = v128.load(at(v, e)), y = v128.load(at(v, e), 16), z = v128.load(at(pulled, e)), t = v128.load(at(pulled, e), 16);
+      let p = v128.load(at(r0, e)), s = v128.load(at(r0, e), 16);
+      a0 = madd(p, x, a0); b0 = madd(s, y, b0); c0 = madd(p, z, c0); d0 = madd(s, t, d0);
+      p = v128.load(at(r1, e)); s = v128.load(at(r1, e), 16);
+      a1 = madd(p, x, a1); b1 = madd(s, y, b1); c1 = madd(p, z, c1); d1 = madd(s, t, d1);
+      p = v128.load(at(r2, e)); s = v128.load(at(r2, e), 16);
+      a2 = madd(p, x, a2); b2 = madd(s, y, b2); c2 = madd(p, z, c2); d2 = madd(s, t, d2);
+      p = v128.load(at(r3, e)); s = v128.load(at(r3, e), 16);
+      a3 = madd(p, x, a3); b3 = madd(s, y, b3); c3 = madd(p, z, c3); d3 = madd(s, t, d3);
     }
-    const u4 = f32x4.div(alive(l, count), laneSums(a0, a1, a2, a3));
-    const q4 = f32x4.neg(f32x4.mul(u4, laneSums(c0, c1, c2, c3)));
+    storePairs(lanes, a0, b0, a1, b1, a2, b2, a3, b3);
+    storePairs(moreLanes, c0, d0, c1, d1, c2, d2, c3, d3);
+    const u4 = f32x4.div(alive(l, count), pairSums(lanes));
+    const q4 = f32x4.neg(f32x4.mul(u4, pairSums(moreLanes)));
     v128.store(at(u, l), u4);
     v128.store(at(q, l), q4);
     addRows(r0, r1, r2, r3, f32x4.mul(u4, q4), sums, width);
@@ -117,32 +128,47 @@ function stepBack(plan: usize, v: usize, pulled: usize, u: usize, q: usize): voi
   for (let e = 0; e < width; e++) store<f64>(at8(totals, e), load<f64>(at8(totals, e)) * <f64>load<f32>(at(v, e)));
 }
 
+/** Factors and vectors of a chunk of steps: `v`, `pulled`: [CHUNK,w8]; `u`, `q`: [CHUNK] lists of rows `listStep` bytes apart. */
+let v: usize = 0;
+let pulled: usize = 0;
+let u: usize = 0;
+let q: usize = 0;
+let listStep: usize = 0;
+
 /**
- * Adds Σ_i u_i (q_i v_i − (v r ḡ)_i) of a chunk to `gradient` (the first one sets it); the last one makes the gradient
- * of it. `v`, `pulled`: [CHUNK,w4], `u`, `q`: [CHUNK] lists of rows `step` apart.
+ * Adds Σ_i u_i (q_i v_i − (v r ḡ)_i) of a chunk to what `gradient` holds; the first chunk begins with P̄ − ⟨P, P̄⟩, and the
+ * last one makes the gradient of it. Inlined where `first` and `last` are known: V8 joins no pairs across a branch.
  */
-function addChunk(plan: usize, cotangent: usize, gradient: usize, inner: usize, v: usize, pulled: usize, u: usize, q: usize, step: usize, first: bool, last: bool, scale: f32): void {
-  const width = w4, count = n, offsets = packed, span = <usize>width << 2, scale4 = f32x4.splat(scale);
+@inline function addChunk(plan: usize, cotangent: usize, gradient: usize, inner: usize, first: bool, last: bool, scale: f32): void {
+  const width = w8, count = n, offsets = packed, span = <usize>width << 2, scale4 = f32x4.splat(scale), step = listStep;
+  const y0 = v, z0 = pulled, uList = u, qList = q;
   for (let l = 0; l < count; l++) {
     const offset = load<u32>(at(offsets, l));
-    const to = gradient + offset, p = plan + offset, c = cotangent + offset, uRow = at(u, l), qRow = at(q, l);
+    const to = gradient + offset, p = plan + offset, c = cotangent + offset, uRow = at(uList, l), qRow = at(qList, l);
     const u0 = v128.load32_splat(uRow), u1 = v128.load32_splat(uRow + step);
     const u2 = v128.load32_splat(uRow + 2 * step), u3 = v128.load32_splat(uRow + 3 * step);
     const q0 = v128.load32_splat(qRow), q1 = v128.load32_splat(qRow + step);
     const q2 = v128.load32_splat(qRow + 2 * step), q3 = v128.load32_splat(qRow + 3 * step);
     const inner4 = v128.load32_splat(at(inner, l));
-    for (let e = 0; e < width; e += 4) {
-      const y = at(v, e), z = at(pulled, e);
-      let sum = first ? f32x4.splat(0) : v128.load(at(to, e));
-      sum = madd(u0, madd(q0, v128.load(y), v128.load(z)), sum);
-      sum = madd(u1, madd(q1, v128.load(y + span), v128.load(z + span)), sum);
-      sum = madd(u2, madd(q2, v128.load(y + 2 * span), v128.load(z + 2 * span)), sum);
-      sum = madd(u3, madd(q3, v128.load(y + 3 * span), v128.load(z + 3 * span)), sum);
-      if (last) {
-        sum = f32x4.add(sum, f32x4.sub(v128.load(at(c, e)), inner4));
-        sum = f32x4.mul(f32x4.mul(v128.load(at(p, e)), sum), scale4);
+    for (let e = 0; e < width; e += 8) {
+      let s: v128, t: v128;
+      if (first) {
+        s = f32x4.sub(v128.load(at(c, e)), inner4); t = f32x4.sub(v128.load(at(c, e), 16), inner4);
+      } else {
+        s = v128.load(at(to, e)); t = v128.load(at(to, e), 16);
       }
-      v128.store(at(to, e), sum);
+      let y = at(y0, e), z = at(z0, e);
+      s = madd(u0, madd(q0, v128.load(y), v128.load(z)), s); t = madd(u0, madd(q0, v128.load(y, 16), v128.load(z, 16)), t);
+      y += span; z += span;
+      s = madd(u1, madd(q1, v128.load(y), v128.load(z)), s); t = madd(u1, madd(q1, v128.load(y, 16), v128.load(z, 16)), t);
+      y += span; z += span;
+      s = madd(u2, madd(q2, v128.load(y), v128.load(z)), s); t = madd(u2, madd(q2, v128.load(y, 16), v128.load(z, 16)), t);
+      y += span; z += span;
+      s = madd(u3, madd(q3, v128.load(y), v128.load(z)), s); t = madd(u3, madd(q3, v128.load(y, 16), v128.load(z, 16)), t);
+      if (last) {
+        s = f32x4.mul(f32x4.mul(v128.load(at(p, e)), s), scale4); t = f32x4.mul(f32x4.mul(v128.load(at(p, e), 16), t), scale4);
+      }
+      v128.store(at(to, e), s); v128.store(at(to, e), t, 16);
     }
   }
 }
@@ -152,7 +178,7 @@ function pack(from: usize, to: usize): void {
   for (let l = 0; l < n; l++) {
     const row = to + load<u32>(at(packed, l));
     memory.copy(row, from + load<u32>(at(given, l)), <usize>w << 2);
-    for (let e = w; e < w4; e++) store<f32>(at(row, e), 0);
+    for (let e = w; e < w8; e++) store<f32>(at(row, e), 0);
   }
 }
 
@@ -164,7 +190,7 @@ export function backward(
   cost: usize, mask: usize, mass: usize, plan: usize, history: usize, cotangent: usize, gradient: usize, work: usize,
   N: i32, stride: i32, width: i32, epsilon: f64, steps: i32, logs: bool,
 ): bool {
-  const v = (prepare(mask, mass, N, stride, width, epsilon, work) + 15) & ~15;
+  const free = (prepare(mask, mass, N, stride, width, epsilon, work) + 15) & ~15;
   const scale = <f32>(-1.0 / epsilon);
   if (!logs && !near(history, stride, steps)) return false;
   for (let t = 0; t < N && n < N; t++) {
@@ -176,16 +202,20 @@ export function backward(
     return true;
   }
   if (logs) {
-    gradientFromCosts(cost, plan, history, cotangent, gradient, v, stride, steps, scale);
+    gradientFromCosts(cost, plan, history, cotangent, gradient, free, stride, steps, scale);
     return true;
   }
-  const pulled = at(v, CHUNK * w4), u = at(pulled, CHUNK * w4), q = at(u, CHUNK * (N + 4)), inner = at(q, CHUNK * (N + 4));
-  const step = <usize>(N + 4) << 2;
+  listStep = <usize>(N + 4) << 2;
+  v = free;
+  pulled = at(v, CHUNK * w8);
+  u = at(pulled, CHUNK * w8);
+  q = u + <usize>CHUNK * listStep;
+  const inner = q + <usize>CHUNK * listStep;
   let from = plan, seen = cotangent, to = gradient;
-  if (w != w4) {
+  if (w != w8) {
     from = at(inner, N + 4);
-    seen = at(from, N * w4);
-    to = at(seen, N * w4);
+    seen = at(from, N * w8);
+    to = at(seen, N * w8);
     pack(plan, from);
     pack(cotangent, seen);
   }
@@ -194,21 +224,25 @@ export function backward(
   let first = true;
   do {
     for (let c = 0; c < CHUNK; c++) {
-      const vc = at(v, c * w4), pulledC = at(pulled, c * w4), uc = u + <usize>c * step, qc = q + <usize>c * step;
+      const vc = at(v, c * w8), pulledC = at(pulled, c * w8), uc = u + <usize>c * listStep, qc = q + <usize>c * listStep;
       if (i > 0) {
         stepWeights(history, stride, i, steps, vc, pulledC);
         stepBack(from, vc, pulledC, uc, qc);
         i--;
       } else {
-        memory.fill(vc, 0, <usize>w4 << 2);
-        memory.fill(pulledC, 0, <usize>w4 << 2);
-        memory.fill(uc, 0, step);
-        memory.fill(qc, 0, step);
+        memory.fill(vc, 0, <usize>w8 << 2);
+        memory.fill(pulledC, 0, <usize>w8 << 2);
+        memory.fill(uc, 0, listStep);
+        memory.fill(qc, 0, listStep);
       }
     }
-    addChunk(from, seen, to, inner, v, pulled, u, q, step, first, i == 0, scale);
+    if (i > 0) {
+      if (first) addChunk(from, seen, to, inner, true, false, scale);
+      else addChunk(from, seen, to, inner, false, false, scale);
+    } else if (first) addChunk(from, seen, to, inner, true, true, scale);
+    else addChunk(from, seen, to, inner, false, true, scale);
     first = false;
   } while (i > 0);
-  if (w != w4) for (let l = 0; l < n; l++) memory.copy(rowAt(gradient, given, l, n), rowAt(to, packed, l, n), <usize>w << 2);
+  if (w != w8) for (let l = 0; l < n; l++) memory.copy(rowAt(gradient, given, l, n), rowAt(to, packed, l, n), <usize>w << 2);
   return true;
 }

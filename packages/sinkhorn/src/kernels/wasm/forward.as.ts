@@ -3,15 +3,16 @@
  * g step is then g ← g + log b − log s, so a step needs one pass over the matrix, and the first pass with exponentials
  * serves the steps after it (scaling.as.ts) unless float32's range forbids (log-domain.as.ts).
  */
+import { CONSTANTS } from './kernel-row.as';
 import { logPass, logPlan, packCosts, steppedPotential } from './log-domain.as';
 import { ln } from './ln.as';
-import { at, at8, b, CLOSED, n, padded, prepare, problemWork, totals, w, w4 } from './problem.as';
+import { at, at8, b, CLOSED, n, padded, prepare, problemWork, totals, w, w8 } from './problem.as';
 import { kernelPass, scaledPlan, scalingPass, scalings } from './scaling.as';
 
 /** Bytes of working memory that `forward` needs. */
 export function forwardWork(N: i32, width: i32, logs: bool): i32 {
   const matrix = logs || padded(width) != width ? N * padded(width) : 0;
-  return problemWork(N, width) + 4 * (matrix + 3 * padded(width) + 3 * (N + 4)) + 64;
+  return problemWork(N, width) + 4 * (matrix + 3 * padded(width) + 3 * (N + 4)) + CONSTANTS + 64;
 }
 
 function columnError(): f64 {
@@ -20,9 +21,9 @@ function columnError(): f64 {
   return worst * <f64>w / <f64>n;
 }
 
-/** g [w4] at the start: in units of ε, closed where the expert is. */
+/** g [w8] at the start: in units of ε, closed where the expert is. */
 function startPotentials(g: usize, start: usize, epsilon: f64): void {
-  for (let e = 0; e < w4; e++) {
+  for (let e = 0; e < w8; e++) {
     const from: f32 = start == 0 || e >= w ? 0 : <f32>(<f64>load<f32>(at(start, e)) / epsilon);
     store<f32>(at(g, e), load<f64>(at8(b, e)) > 0 ? from : CLOSED);
   }
@@ -55,11 +56,11 @@ export function forward(
   work: usize, N: i32, stride: i32, fStride: i32, width: i32, epsilon: f64, iterations: i32, tolerance: f64, logs: bool,
 ): i32 {
   const g = (prepare(mask, mass, N, stride, width, epsilon, work) + 15) & ~15;
-  const origin = at(g, w4), v = at(origin, w4);
+  const origin = at(g, w8), v = at(origin, w8), table = at(v, w8);
   // tops and sums of rows, or their offsets; then the matrix x, or K where it cannot lie in the plan
-  const shift = at(v, w4), top = at(shift, N + 4), sum = at(top, N + 4);
+  const shift = table + CONSTANTS, top = at(shift, N + 4), sum = at(top, N + 4);
   const matrix = at(sum, N + 4);
-  const kernel = w == w4 ? plan : matrix;
+  const kernel = w == w8 ? plan : matrix;
   startPotentials(g, start, epsilon);
   memory.copy(history, g, <usize>w * 4);
   if (logs) packCosts(cost, matrix, shift);
@@ -74,9 +75,9 @@ export function forward(
       const near = made && scalings(g, origin, v);
       if (near && steps == iterations) break;
       if (!(near && scalingPass(kernel, v))) {
-        if (!kernelPass(cost, kernel, g, shift, v)) return -1;
+        if (!kernelPass(cost, kernel, g, shift, v, table)) return -1;
         made = true;
-        memory.copy(origin, g, <usize>w4 * 4);
+        memory.copy(origin, g, <usize>w8 * 4);
         scalings(g, origin, v);
         if (steps == iterations) break;
       }

@@ -5,18 +5,18 @@
 import { expWide1, expWide4 } from '../../../../tensor/src/kernels/wasm/math.as';
 import { maxLanes, sumLanes } from '../../../../tensor/src/kernels/wasm/simd.as';
 import { ln } from './ln.as';
-import { at, at8, BLOCK, block, cheapest, clearSums, costRow, flush, given, inverse, n, row, scaled, totals, w, w4 } from './problem.as';
+import { at, at8, BLOCK, block, cheapest4, clearSums, costRow, flush, given, inverse, n, row, scaled, totals, w, w8 } from './problem.as';
 
 /** Below this a column sum has lost terms to float32's range, and its logarithmic sum is taken instead. */
 @inline const SMALLEST_SUM: f64 = 1e-30;
 
-/** x [n,w4] of the rows, and `shift` [n] the cheapest open cost over ε (0: not wanted). */
+/** x [n,w8] of the rows, and `shift` [n] the cheapest open cost over ε (0: not wanted). */
 export function packCosts(cost: usize, x: usize, shift: usize): void {
   for (let l = 0; l < n; l++) {
-    const from = costRow(cost, l), to = at(x, l * w4);
-    const base = cheapest(from, w4);
+    const from = costRow(cost, l, 0), to = at(x, l * w8);
+    const base = f32x4.extract_lane(cheapest4(from, from, from, from, w8), 0);
     const base4 = f32x4.splat(base);
-    for (let e = 0; e < w4; e += 4) v128.store(at(to, e), scaled(base4, v128.load(at(from, e))));
+    for (let e = 0; e < w8; e += 4) v128.store(at(to, e), scaled(base4, v128.load(at(from, e))));
     if (shift != 0) store<f32>(at(shift, l), <f32>(<f64>base * inverse));
   }
 }
@@ -56,7 +56,7 @@ export function packCosts(cost: usize, x: usize, shift: usize): void {
 
 /** Column sums of the row softmax of x + g; each row's top and sum. */
 export function logPass(x: usize, g: usize, top: usize, sum: usize): void {
-  const width = w4, to = row, sums = block;
+  const width = w8, to = row, sums = block;
   clearSums();
   for (let l = 0; l < n; l++) {
     addRow(to, to, expRow(x, l, to, g, top, sum, width), sums, width);
@@ -81,12 +81,12 @@ function columnLogSum(x: usize, e: i32, top: usize, sum: usize): f64 {
 }
 
 @inline function entry(x: usize, e: i32, l: i32, top: usize, sum: usize): f64 {
-  return <f64>load<f32>(at(x, l * w4 + e)) - <f64>load<f32>(at(top, l)) - ln(<f64>load<f32>(at(sum, l)));
+  return <f64>load<f32>(at(x, l * w8 + e)) - <f64>load<f32>(at(top, l)) - ln(<f64>load<f32>(at(sum, l)));
 }
 
 /** Writes the plan's rows and f; column sums of what was written. Returns the row error. */
 export function logPlan(x: usize, g: usize, shift: usize, top: usize, sum: usize, plan: usize, f: usize, fStep: usize, stride: i32, centre: f64): f64 {
-  const width = w4, to = row, sums = block;
+  const width = w8, to = row, sums = block;
   clearSums();
   let worst: f64 = 0;
   for (let l = 0; l < n; l++) {

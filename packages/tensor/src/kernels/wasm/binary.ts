@@ -1,4 +1,4 @@
-/** `Maximum`, `Minimum`, the comparisons, `Select` and the cast to int32. */
+/** `Maximum`, `Minimum`, the comparisons, `Select`, and casts to int32 or to the same dtype. */
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import {
   broadcast_util,
@@ -13,6 +13,7 @@ import {
   util,
 } from '@tensorflow/tfjs-core';
 import type { WasmCall } from '../../wasm-call.ts';
+import { alias } from './alias.ts';
 import { tensorKernels } from './module.ts';
 import type { KernelArguments, Replacement } from './stock.ts';
 import { broadcastStrides, joinAxes, walkTable } from './strides.ts';
@@ -80,6 +81,7 @@ export function select(call: WasmCall, { inputs }: KernelArguments): TensorInfo 
 
 export function cast(call: WasmCall, { inputs, attrs }: KernelArguments): TensorInfo | undefined {
   const x = inputs.x as TensorInfo;
+  if (x.dtype === attrs.dtype) return alias(call, x, x.shape); // tfjs's gradients cast what is float32 already
   if (x.dtype !== 'float32' || attrs.dtype !== 'int32') return undefined;
   const out = call.output(x.shape, 'int32');
   tensorKernels(call.backend).floatToInt(call.address(x), call.address(out), util.sizeFromShape(x.shape));

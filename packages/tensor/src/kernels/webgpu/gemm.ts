@@ -3,6 +3,7 @@ import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { broadcast_util, util } from '@tensorflow/tfjs-core';
 import { type GemmOperand, gemmShader, tileSide } from './gemm-tile.ts';
+import { weightSource } from './half-copy.ts';
 import { runShader } from './shader.ts';
 
 export interface MatMulAttrs {
@@ -36,9 +37,12 @@ export function matMulOnDevice(
   const operandA: GemmOperand = transposeA
     ? { value: 'a[aFirst + k * p.m + m]', along: 'm' }
     : { value: 'a[aFirst + m * p.k + k]', along: 'k' };
-  const operandB: GemmOperand = transposeB
-    ? { value: 'b[bFirst + n * p.k + k]', along: 'k' }
-    : { value: 'b[bFirst + k * p.n + n]', along: 'n' };
+  // forward products have their weights transposed; gradients read them as they lie
+  const weight = transposeB ? weightSource('b', b) : undefined;
+  const operandB: GemmOperand =
+    weight === undefined
+      ? { value: 'b[bFirst + k * p.n + n]', along: 'n' }
+      : { value: weight.at('bFirst + n * p.k + k'), along: 'k' };
   const sizes = {
     m: rows,
     n,
@@ -50,13 +54,15 @@ export function matMulOnDevice(
   const side = tileSide(rows, n, batch);
   const [tilesM, tilesN] = [Math.ceil(rows / side), Math.ceil(n / side)];
   return runShader(backend, {
-    inputs: { a, b },
+    inputs: { a, b: weight?.tensor ?? b },
+    types: weight?.types ?? {},
     outputs: { product: { shape: [...shape, m, n] } },
     sizes: { ...sizes, tilesM, tilesN },
     workgroups: batch * tilesM * tilesN,
     ...gemmShader(
       {
         ...tile,
+        declarations: weight?.declarations ?? '',
         bounds: `
   let q = group / (p.tilesM * p.tilesN);
   let mFirst = group / p.tilesN % p.tilesM * SIDE;
