@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { setBackend } from '@spectra/tensor';
 import { workspaceRoot } from '@spectra/testing';
+import { freshModel } from '@spectra/trainer';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { FLOPS_TOLERANCE } from '../tables/significance.ts';
 import { modelCost } from './cost.ts';
@@ -57,7 +58,8 @@ describe.each(['paper-small', 'paper-full'])('%s', name => {
 
   it('costs the same where a baseline is to count', () => {
     const [reference, ...others] = runsOf(planOf(name), 'T1').filter(({ config }) => config.seed === 0);
-    const flops = (run: typeof reference) => modelCost(run!.config.model, run!.config.data.length).flops;
+    const flops = (run: typeof reference) =>
+      modelCost(freshModel(run!.config), run!.config.data.length).flops;
     const equal = others.filter(run => Math.abs(flops(run) / flops(reference) - 1) <= FLOPS_TOLERANCE);
     expect(equal.map(({ label }) => label.replace(/, seed 0$/, ''))).toEqual([
       'dense, equal active parameters',
