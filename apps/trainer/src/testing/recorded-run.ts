@@ -22,7 +22,7 @@ export type RecordedRun = Summary & {
   readonly curve?: readonly Readonly<Record<string, number>>[];
 };
 
-const CURVE = /^(step|loss|load_cv|eval_loss|eval\/.+_loss|causal\/(load_)?cv)$/;
+const CURVE = /^(step|loss|load_cv|eval_loss|eval\/.+_loss|causal\/overall\/cv)$/;
 
 /** The summary of `configs/CONFIG` under `docs/results/RECORD.json`, trained now unless it is there. */
 export async function recordedRun(
