@@ -19,7 +19,14 @@ export * from './parameters.ts';
 export * from './pieces.ts';
 export { openSafetensors, readHeader } from './safetensors-reader.ts';
 export * from './safetensors-writer.ts';
-export { openSharded, parseShardIndex, planShards, type ShardIndex, type ShardPlan } from './sharded.ts';
+export {
+  indexText,
+  openSharded,
+  parseShardIndex,
+  planShards,
+  type ShardIndex,
+  type ShardPlan,
+} from './sharded.ts';
 export type { TensorSlice } from './slice.ts';
 export {
   checkTensors,

@@ -7,6 +7,9 @@ import { openSafetensors } from './safetensors-reader.ts';
 import { specBytes, type WritableSpec } from './safetensors-writer.ts';
 import { missingTensor, type ReadOptions, type StoredEntry, type StoredTensors } from './tensor-store.ts';
 
+/** Characters of a piece of an index that is written. */
+const INDEX_PIECE = 1 << 16;
+
 /** The index file's content. */
 export interface ShardIndex {
   readonly metadata: Readonly<Record<string, unknown>>;
@@ -36,6 +39,24 @@ export function parseShardIndex(json: string, file: string): ShardIndex {
   }
   const metadata = isRecord(raw.metadata) ? raw.metadata : {};
   return { metadata, weight_map: map as ShardIndex['weight_map'] };
+}
+
+/** An index as indented JSON, piece by piece: that of a trillion-parameter model is 13 MB. */
+export function* indexText(
+  metadata: ShardIndex['metadata'],
+  homes: Iterable<readonly [tensor: string, file: string]>,
+): Generator<string> {
+  yield `{\n  "metadata": ${JSON.stringify(metadata, null, 2).replaceAll('\n', '\n  ')},\n  "weight_map": {`;
+  let piece = '';
+  let separator = '\n';
+  for (const [tensor, file] of homes) {
+    piece += `${separator}    ${JSON.stringify(tensor)}: ${JSON.stringify(file)}`;
+    separator = ',\n';
+    if (piece.length < INDEX_PIECE) continue;
+    yield piece;
+    piece = '';
+  }
+  yield `${piece}\n  }\n}\n`;
 }
 
 export function isPlainFileName(name: string): boolean {

@@ -19,8 +19,8 @@ export interface ModelFolderPlan {
     readonly specs: readonly WritableSpec[];
     readonly metadata?: Readonly<Record<string, string>>;
   }[];
-  /** Text files by name: config.json, the index. */
-  readonly texts?: Readonly<Record<string, string>>;
+  /** Text files by name, whole or in pieces: config.json, the index. */
+  readonly texts?: Readonly<Record<string, string | Iterable<string>>>;
   /** Files to copy, by their new names. */
   readonly copies?: Readonly<Record<string, string>>;
   /** Files to share with another folder, by their new names: hard links or, across disks, symbolic ones. */
@@ -66,8 +66,11 @@ export async function writeModelFolder(
     for (const [file, from] of Object.entries(links)) await linkAnew(from, join(partial.folder, file));
     for (const [file, from] of Object.entries(copies)) await copyAnew(from, join(partial.folder, file));
     for (const [file, text] of Object.entries(texts)) {
-      const bytes = new TextEncoder().encode(text);
-      written[file] = await writeAnew(join(partial.folder, file), sink => sink.write(bytes));
+      const pieces = typeof text === 'string' ? [text] : text;
+      const encoder = new TextEncoder();
+      written[file] = await writeAnew(join(partial.folder, file), async sink => {
+        for (const piece of pieces) await sink.write(encoder.encode(piece));
+      });
     }
     await partial.complete();
   } catch (error) {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { TensorSpec } from '../safetensors-writer.ts';
+import { indexText } from '../sharded.ts';
 import { openModel, writeModel } from './model.ts';
 
 let folder = '';
@@ -42,6 +43,19 @@ describe('a model in a folder', () => {
     expect(index.metadata.total_size).toBe(4 * 32 + 16);
     expect(await contents(join(folder, 'sharded.safetensors.index.json'))).toEqual(whole);
     expect(whole['layers.4.weight']).toEqual([40, 41, 42, 43, 44, 45, 46, 47]);
+  });
+
+  it('writes an index in pieces as in one', () => {
+    const homes = Array.from(
+      { length: 5000 },
+      (_, i) => [`layers.${i}."w"`, `model-${i % 7}.safetensors`] as const,
+    );
+    for (const some of [homes, homes.slice(0, 1)]) {
+      const index = { metadata: { total_size: 12, format: 'pt' }, weight_map: Object.fromEntries(some) };
+      const pieces = [...indexText(index.metadata, some)];
+      expect(pieces.join('')).toBe(`${JSON.stringify(index, null, 2)}\n`);
+      expect(pieces.length).toBeGreaterThan(some.length > 1 ? 3 : 1);
+    }
   });
 
   it('slices across shards', async () => {

@@ -1,6 +1,6 @@
 /** Replaces the router of a model in a folder: new files hold the router, the others are shared with the source. */
 import { join } from 'node:path';
-import { type StreamedSpec, specBytes } from '@spectra/checkpoint';
+import { indexText, type StreamedSpec, specBytes } from '@spectra/checkpoint';
 import { companionFiles, openModel, type WrittenFile, writeModelFolder } from '@spectra/checkpoint/node';
 import type { ModelDescription } from '@spectra/transformer';
 import { loadModel, loadModelDescription } from '@spectra/transformer/node';
@@ -34,15 +34,16 @@ export async function replaceRouterFolder(
       file === 'model.safetensors' ? 'model-weights.safetensors' : file;
     const taken = new Set([...files].map(renamed));
     const shard = freeName(taken);
-    const homes: Record<string, string> = {};
-    for (const { name } of carried) homes[name] = renamed(store.stored.entry(name).file);
-    for (const { name } of fresh) homes[name] = shard;
+    const homes = function* (): Generator<[string, string]> {
+      for (const { name } of carried) yield [name, renamed(store.stored.entry(name).file)];
+      for (const { name } of fresh) yield [name, shard];
+    };
     const size = plan.tensors.reduce((sum, tensor) => sum + specBytes(tensor), 0);
-    const index = { metadata: { total_size: size }, weight_map: homes };
+    const index = indexText({ total_size: size }, homes());
     const written = await writeModelFolder(to, {
       identity: ['replace-router', await folderIdentity(from), plan.config, options, single],
       shards: [{ file: shard, specs, metadata: { format: 'pt' } }],
-      texts: { 'config.json': jsonText(plan.config), 'model.safetensors.index.json': jsonText(index) },
+      texts: { 'config.json': jsonText(plan.config), 'model.safetensors.index.json': index },
       copies: await companionFiles(from),
       links: Object.fromEntries([...files].map(file => [renamed(file), join(from, file)])),
     });
