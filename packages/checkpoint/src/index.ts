@@ -6,6 +6,7 @@ export {
   type TensorPart,
 } from './conversion/expert-layout.ts';
 export * from './conversion/plan-conversion.ts';
+export { copiedScales } from './conversion/streams.ts';
 export { narrow, type WritableData, type WritableDtype } from './convert.ts';
 export * from './dtypes.ts';
 export * from './floats.ts';

@@ -23,7 +23,7 @@ export function orthogonal(gaussian: Tensor2D, gain = 1): Tensor2D {
  * owns the result.
  */
 export function orthogonalFromRng(rng: Rng, rows: number, cols: number, gain = 1): Tensor2D {
-  if (rng.blank) return tf.zeros([rows, cols]);
+  if (rng.blank) return tf.fill([rows, cols], 0);
   const gaussian = Float64Array.from({ length: rows * cols }, () => rng.normal());
   return tf.tensor2d(orthogonalValues(gaussian, rows, cols, gain), [rows, cols]);
 }

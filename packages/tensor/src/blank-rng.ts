@@ -1,5 +1,5 @@
 /** A stream that gives zeros, for weights that are about to be loaded: their names and shapes, without the work. */
-import { type Tensor, zeros } from '@tensorflow/tfjs-core';
+import { fill, type Tensor } from '@tensorflow/tfjs-core';
 import { Rng } from './rng.ts';
 
 export class BlankRng extends Rng {
@@ -30,10 +30,10 @@ export class BlankRng extends Rng {
   }
 
   override normalTensor(shape: readonly number[]): Tensor {
-    return zeros([...shape]);
+    return fill([...shape], 0); // made by the backend: no array on the host
   }
 
   override uniformTensor(shape: readonly number[]): Tensor {
-    return zeros([...shape]);
+    return fill([...shape], 0); // made by the backend: no array on the host
   }
 }

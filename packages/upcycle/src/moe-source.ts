@@ -13,7 +13,10 @@ import {
 import { mismatch } from './plan.ts';
 import { routerLayer } from './router-names.ts';
 
-/** Errors: `VALUE` for a dense model, `CHECKPOINT_MISMATCH` for experts or routers that are missing or misshapen. */
+/** What weights may be, quantised ones as they read. */
+const FLOATS: readonly string[] = ['F32', 'F16', 'BF16', 'F64', 'F8_E4M3', 'F8_E5M2'];
+
+/** Errors: `VALUE` for a dense model, `CHECKPOINT_MISMATCH` for experts or routers that are missing, misshapen or no floats. */
 export function moeOf(store: ModelStore, { family, architecture }: ModelDescription): MoeShape {
   const { moe } = architecture;
   checkValue(
@@ -27,10 +30,17 @@ export function moeOf(store: ModelStore, { family, architecture }: ModelDescript
     const layout = bindTensors(own, family, architecture, name => store.has(name));
     for (const [name, shape] of storedTensors(layout)) {
       if (!store.has(name)) throw mismatch(`the tensor ${name} is missing.`, store.name);
-      const found = store.entry(name).shape;
+      const { shape: found, dtype } = store.entry(name);
       if (String(found) !== String(shape)) {
         throw mismatch(`${name} is [${found}], the configuration asks for [${shape}].`, store.name);
       }
+      if (!FLOATS.includes(dtype)) throw mismatch(`${name} is ${dtype}: no weights.`, store.name);
+    }
+  }
+  for (const name of store.names()) {
+    const { dtype } = store.entry(name);
+    if (routerLayer(name) !== undefined && !FLOATS.includes(dtype)) {
+      throw mismatch(`the router's ${name} is ${dtype}: no weights.`, store.name);
     }
   }
   const routed = new Set(store.names().map(routerLayer));

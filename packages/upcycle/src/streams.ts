@@ -1,5 +1,6 @@
 /** The file bytes of planned tensors, made piece by piece. */
 import {
+  copiedScales,
   DTYPES,
   type ModelStore,
   narrow,
@@ -28,7 +29,10 @@ async function* plannedBytes(
 ): AsyncGenerator<Uint8Array> {
   switch (content.kind) {
     case 'stored':
-      for (const { source, slice } of content.parts) yield* storedBytes(store.stored, source, slice);
+      for (const part of content.parts) {
+        if (holdsScales(store, part.source)) yield* copiedScales(store, [part]);
+        else yield* storedBytes(store.stored, part.source, part.slice);
+      }
       break;
     case 'fresh': {
       const values = await content.values();
@@ -40,6 +44,11 @@ async function* plannedBytes(
     case 'matrices':
       for (const part of content.parts) yield* partBytes(store, part, dtype, seed);
   }
+}
+
+/** Whether a stored tensor is the scales or exponents of a quantised one, which must be numbers. */
+function holdsScales(store: ModelStore, name: string): boolean {
+  return /_(scale_inv|scales)$/.test(name) && !store.has(name);
 }
 
 async function* partBytes(

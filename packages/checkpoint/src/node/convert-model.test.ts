@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { readdirSync } from 'node:fs';
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +11,8 @@ import { openModel, writeModel } from './model.ts';
 
 const ROOT = process.env.SPECTRA_HF_FIXTURES ?? join(workspaceRoot(), 'fixtures', 'hf');
 const fixture = (name: string): string => join(ROOT, name);
+/** Every family, dtype and layout that is there. */
+const FAMILIES = readdirSync(ROOT);
 
 let folder = '';
 beforeEach(async () => {
@@ -46,27 +49,23 @@ const config = async (path: string): Promise<Record<string, unknown>> =>
   JSON.parse(await readFile(join(path, 'config.json'), 'utf8'));
 
 describe('convert', () => {
-  it.each(['mixtral', 'deepseek_v3_fp8', 'gpt_oss_mxfp4', 'glm4_moe', 'qwen3_moe'])(
-    '%s without options writes the same weight files, byte for byte',
-    async name => {
-      await convertModel(fixture(name), at('same'));
-      const weights = (await readdir(fixture(name))).filter(file => /^model.*\.safetensors$/.test(file));
-      expect((await readdir(at('same'))).filter(file => file.endsWith('.safetensors')).sort()).toEqual(
-        weights.sort(),
-      );
-      for (const file of weights) {
-        expect(
-          (await readFile(join(at('same'), file))).equals(await readFile(join(fixture(name), file))),
-          file,
-        ).toBe(true);
-      }
-      expect(await readFile(join(at('same'), 'config.json'))).toEqual(
-        await readFile(join(fixture(name), 'config.json')),
-      );
-      expect(await readdir(at('same'))).toContain('generation_config.json');
-      expect(await readdir(folder)).toEqual(['same']);
-    },
-  );
+  it.each(FAMILIES)('%s without options writes the same weight files, byte for byte', async name => {
+    await convertModel(fixture(name), at('same'));
+    const weights = (await readdir(fixture(name))).filter(file => /^model.*\.safetensors$/.test(file));
+    expect((await readdir(at('same'))).filter(file => file.endsWith('.safetensors')).sort()).toEqual(
+      weights.sort(),
+    );
+    for (const file of weights) {
+      expect(
+        (await readFile(join(at('same'), file))).equals(await readFile(join(fixture(name), file))),
+        file,
+      ).toBe(true);
+    }
+    expect(await readFile(join(at('same'), 'config.json'))).toEqual(
+      await readFile(join(fixture(name), 'config.json')),
+    );
+    expect(await readdir(folder)).toEqual(['same']);
+  });
 
   it.each([
     ['mixtral', 'mixtral_fused'],
@@ -83,7 +82,8 @@ describe('convert', () => {
     expect(await stored(at('again'))).toEqual(await stored(fixture(published)));
   });
 
-  it.each(['minimax_m2', 'glm4_moe'])('%s: layouts come and go; passengers stay', async name => {
+  const bothLayouts = ['minimax_m2', 'glm4_moe', 'qwen2_moe', 'olmoe', 'deepseek_v3', 'kimi_k2'];
+  it.each(bothLayouts)('%s: layouts come and go; passengers stay', async name => {
     await convertModel(fixture(name), at('fused'), { layout: 'fused' });
     const fused = await stored(at('fused'));
     expect(Object.keys(fused).filter(key => /experts\.\d+\./.test(key))).toEqual([]);
@@ -92,6 +92,21 @@ describe('convert', () => {
     await convertModel(at('fused'), at('back'), { layout: 'per-expert' });
     expect(await stored(at('back'))).toEqual(await stored(fixture(name)));
   });
+
+  it.each(FAMILIES)(
+    '%s: in bf16 and f16, through f32 and back, bit by bit; in shards and back, too',
+    async name => {
+      for (const dtype of ['bf16', 'f16'] as const) {
+        await convertModel(fixture(name), at(dtype), { dtype });
+        await convertModel(at(dtype), at(`${dtype}-f32`), { dtype: 'f32' });
+        await convertModel(at(`${dtype}-f32`), at(`${dtype}-again`), { dtype });
+        expect(await stored(at(`${dtype}-again`)), dtype).toEqual(await stored(at(dtype)));
+      }
+      await convertModel(fixture(name), at('shards'), { maxShardBytes: 100_000 });
+      await convertModel(at('shards'), at('single'), { maxShardBytes: 1e9 });
+      expect(await stored(at('single'))).toEqual(await stored(fixture(name)));
+    },
+  );
 
   it('bf16 to f32 and back is exact; what must stay float32 does', async () => {
     await convertModel(fixture('glm4_moe'), at('f32'), { dtype: 'f32' });

@@ -1,5 +1,6 @@
 /** Binds our tensors to the names in a file, and moves values between the two. */
 import { type TensorSpec, type TensorStore, toTensor, type WritableDtype } from '@spectra/checkpoint';
+import { SpectraError } from '@spectra/tensor';
 import type * as tf from '@tensorflow/tfjs-core';
 import type { Architecture } from '../architecture.ts';
 import type { Family } from '../family.ts';
@@ -49,11 +50,17 @@ export async function readBound(store: TensorStore, bound: BoundTensor): Promise
   if (bound.pieces.length === 1 && isWhole(first!)) return toTensor(await store.read(first!.tensor), where);
   const data = new Float32Array(bound.shape.reduce((a, b) => a * b, 1));
   for (const piece of bound.pieces) {
-    const { data: read } = await store.read(
+    const { data: from, dtype } = await store.read(
       piece.tensor,
       piece.slice === undefined ? {} : { slice: piece.slice },
     );
-    const from = read as Float32Array;
+    // a piece of another type would be converted silently
+    if (!(from instanceof Float32Array)) {
+      throw new SpectraError('CHECKPOINT_MISMATCH', {
+        message: `it is ${dtype}, weights are needed.`,
+        where: `${store.name}, tensor ${piece.tensor}`,
+      });
+    }
     const into = data.subarray(piece.offset ?? 0);
     if ((piece.order ?? 'rows') === 'rows') into.set(from);
     else {
