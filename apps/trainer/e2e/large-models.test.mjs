@@ -1,14 +1,21 @@
 // Routers of checkpoints with the tensors, shapes, dtypes and shards of the largest published models, made of holes.
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { startProgram } from '../../../tools/e2e/program.mjs';
 import { filesIn, json, ok, root } from './support.mjs';
 
 const hook = fileURLToPath(new URL('../../../tools/e2e/peak-memory.mjs', import.meta.url));
+
+/** What it took; SPECTRA_TEST_RECORD names a file to keep it in. */
+const rows = [];
+after(() => {
+  const file = process.env.SPECTRA_TEST_RECORD;
+  if (file !== undefined) writeFileSync(file, `${JSON.stringify(rows, null, 1)}\n`);
+});
 
 /** Bytes on the disk that only this folder holds. */
 const own = folder =>
@@ -40,13 +47,13 @@ for (const [name, tensors] of [
       const { stderr } = await ok(folder, replace, { env });
       const seconds = (performance.now() - began) / 1000;
       const peak = Number(readFileSync(join(folder, 'peak'), 'utf8'));
-      t.diagnostic(
-        `${name}: ${seconds.toFixed(1)} s, ${(peak / 1e6).toFixed(0)} MB, ${(own(join(folder, 'target')) / 1e6).toFixed(1)} MB on the disk`,
-      );
+      const row = { model: name, tensors, seconds, peakBytes: peak, diskBytes: own(join(folder, 'target')) };
+      rows.push(row);
+      t.diagnostic(JSON.stringify(row));
       assert.match(stderr, /^router: a learned vector per expert and one set of weights for all layers; /m);
       assert.ok(seconds < 60, `${seconds} s`);
       assert.ok(peak < 300e6, `${peak} bytes`);
-      assert.ok(own(join(folder, 'target')) < 50e6);
+      assert.ok(row.diskBytes < 50e6);
 
       // every tensor of the source is carried over, in the file it was in, or dropped with its reason
       const { stdout } = await ok(folder, [...replace, '--plan', '--json']);
