@@ -30,5 +30,5 @@ export { documentIds, type SequentialOptions, sequentialOverlap } from './metric
 export { confidence, routingEntropy, type SharpnessOptions } from './metrics/sharpness.ts';
 export { silhouette, silhouetteSamples } from './metrics/silhouette.ts';
 export { tfidf } from './metrics/tfidf.ts';
-export { decodeBytes, joinTokens, type TokenizedText } from './metrics/words.ts';
+export { decodeBytes, forEachWord, joinTokens, type TokenizedText } from './metrics/words.ts';
 export { type MonitorOptions, type Observation, RoutingMonitor } from './routing-monitor.ts';

@@ -1,6 +1,6 @@
 /** After training: samples, keywords, summary and report. */
 import { createRequire } from 'node:module';
-import { formatTable, readJsonl, renderReport, renderTokens, wantsColour } from '@spectra/monitor/node';
+import { formatTable, readJsonl, renderReport, renderTokens } from '@spectra/monitor/node';
 import type { TrainerConfig } from '../config/schema.ts';
 import { evaluate } from '../evaluation/evaluate.ts';
 import { ExpertKeywords } from '../evaluation/keywords.ts';
@@ -109,14 +109,14 @@ export function printSummary({ summary, keywords, samples, outcome }: FinishedRu
     );
   }
   if (keywords.length > 0) {
-    out('\nkeywords of the experts in the last layer');
+    out('\nkeywords of the experts in the last layer (signs, where an expert has next to no words)');
     for (const [expert, words] of keywords.entries()) out(`  ${expert}  ${words.join(' ') || '–'}`);
   }
   for (const sample of samples) {
     out(
       `\n${renderTokens(
         sample.tokens.map(({ text, experts }) => ({ text, expert: experts[0] ?? -1 })),
-        { legend: wantsColour() },
+        { marks: true },
       )}`,
     );
   }

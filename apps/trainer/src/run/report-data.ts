@@ -53,7 +53,9 @@ export function reportData(input: ReportInput): RunReport {
       held: outcome.data.domains.map(domain => curve(domain, records, `eval/${domain}_loss`)),
     },
     rules,
-    load: [loadHistory(records, layer)].filter(history => history.steps.length > 0),
+    load: (causal.routing?.layers ?? [])
+      .map(({ layer }) => loadHistory(records, layer))
+      .filter(history => history.steps.length > 0),
     entropy: [curve('mean over layers', records, 'routing_entropy')].filter(c => c.steps.length > 0),
     keywords: input.keywords.map((words, expert) => ({
       layer,

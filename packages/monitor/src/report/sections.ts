@@ -10,6 +10,9 @@ import type { Curve, ExpertKeywords, RunReport } from './run-report.ts';
 import { type TableCell, table } from './tables.ts';
 import { tokenView } from './token-view.ts';
 
+/** Of a deep model the charts of some layers, evenly chosen, keep the page small; the table has all. */
+const LOAD_CHARTS = 8;
+
 const STATUS = {
   met: { sign: '✓', text: 'met' },
   missed: { sign: '✗', text: 'missed' },
@@ -81,7 +84,7 @@ function loadSection({ load = [] }: RunReport): Html | undefined {
     kind: 'area' as const,
   }));
   return html`<p class="note">Share of each layer’s slots by expert; bands of equal height are balance.</p>${legend(names, 'expert')}
-<div class="pairs">${load.map(history => html`<figure><figcaption>Layer ${history.layer}</figcaption>${loadPlot(history)}</figure>`)}</div>
+<div class="pairs">${evenly(load.length, LOAD_CHARTS).map(i => html`<figure><figcaption>Layer ${load[i]!.layer}</figcaption>${loadPlot(load[i]!)}</figure>`)}</div>
 <details><summary>Last shares as a table</summary>${table(
     [{ name: 'layer' }, ...names.map(({ name }) => ({ name: `expert ${name}` }))],
     load.map(({ layer, loads }) => {

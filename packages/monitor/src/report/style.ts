@@ -41,7 +41,7 @@ figure{margin:0}figcaption{font-weight:600;font-size:.92rem;margin-bottom:4px}
 .plot{display:block;width:100%;height:auto;overflow:visible;background:none;color:var(--muted)}
 .plot text{white-space:pre}
 .narrow{display:none}
-.pairs{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr));gap:24px 32px}
+.pairs{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,420px),1fr));gap:24px 32px}
 .pairs>*{min-width:0}
 .legend{list-style:none;margin:0 0 12px;padding:0;display:flex;flex-wrap:wrap;gap:2px 16px;font-size:.86rem}
 .legend .what{color:var(--muted)}.legend li{min-width:0;display:flex;align-items:center;gap:6px}

@@ -20,7 +20,7 @@ export interface ConsoleOptions {
 
 const WIDTH = 9;
 
-/** One row per record that has any of the columns. */
+/** One row per record that has at least one of the columns. */
 export class ConsoleSink implements MetricSink {
   readonly #columns: readonly string[];
   readonly #stream: ConsoleStream;

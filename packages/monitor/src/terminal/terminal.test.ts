@@ -27,6 +27,16 @@ describe('renderTokens', () => {
     expect(renderTokens(tokens, { colour: false })).toBe('The cat\nsat.');
   });
 
+  it('marks the expert of each character below its line', () => {
+    expect(renderTokens(tokens, { colour: false, marks: true })).toBe('The cat\n0000000\nsat.\n333 ');
+    const late = [
+      { text: 'é😀', expert: 10 },
+      { text: '\n\n', expert: 1 },
+      { text: 'b', expert: 40 },
+    ];
+    expect(renderTokens(late, { colour: false, marks: true })).toBe('é😀\naa\n\nb\n+');
+  });
+
   it('colours runs of one expert, not line breaks, and names the experts', () => {
     const text = renderTokens(tokens, { colour: true });
     expect(text).toBe(
