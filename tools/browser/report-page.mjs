@@ -10,8 +10,8 @@ const CONTRAST = 4.5;
 /** CSS pixels of the smallest text in a figure. */
 const SMALLEST = 9;
 
-/** Opens the page of a suite in every form and fails with what a reader would not want to see. `folder` takes pictures. */
-export async function checkReportPage(path, executablePath, { figures, tables, folder }) {
+/** Opens the page of a suite in every form and fails with what a reader would not want to see. */
+export async function checkReportPage(path, executablePath, { figures, tables }) {
   const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
   try {
     for (const width of WIDTHS) {
@@ -43,8 +43,6 @@ export async function checkReportPage(path, executablePath, { figures, tables, f
         assert.ok(seen.tables >= tables, `${what}: ${seen.tables} tables`);
         await sorts(page, what);
         await picksLayers(page, what);
-        if (folder !== undefined)
-          await page.screenshot({ path: `${folder}/report-${width}-${colorScheme}.png`, fullPage: true });
         assert.deepEqual(troubles, [], what);
         await page.close();
       }

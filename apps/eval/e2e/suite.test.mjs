@@ -170,6 +170,13 @@ test('a cluster makes the same rows', async t => {
     env,
   );
   assert.match(submitted.stdout, /submitted job 42 of 2 tasks/);
+  const committing = await cli(
+    folder,
+    ['run', 'failing.yaml', ...AT, '--launcher', 'slurm', '--commit'],
+    env,
+  );
+  assert.equal(committing.code, 2);
+  assert.match(committing.stderr, /a job of a cluster cannot commit its row/);
   const status = JSON.parse((await ok(folder, ['status', 'failing.yaml', ...AT, '--json'])).stdout);
   assert.deepEqual(status.map(run => run.status).sort(), ['done', 'failed']);
   await ok(folder, ['report', 'failing.yaml', ...AT]);

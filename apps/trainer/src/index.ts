@@ -14,6 +14,7 @@ export { type ModelPath, resolveModelPath } from './run/model-path.ts';
 export { Progress } from './run/progress.ts';
 export { makeFolder, type RunFolder, runFolderAt, writeAtomically } from './run/run-folder.ts';
 export * from './run/summary.ts';
+export { readTextFile } from './run/text-file.ts';
 export { type InterruptedRun, type RunOptions, type RunOutcome, runTraining } from './run/train-run.ts';
 export { buildModel } from './training/build-model.ts';
 export { lossOf, maskOf, type TokenArrays } from './training/micro-batch.ts';

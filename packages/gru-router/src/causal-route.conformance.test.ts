@@ -100,6 +100,33 @@ describe.each(Object.entries(CASES))('%s', (_, { shape: [B, S], options = {}, co
   });
 });
 
+it('follows the averages: after a step, and after another state is loaded', async () => {
+  const [router, other] = [testRouters({ hidden: H }), testRouters({ hidden: H })].map(
+    routers => routers[0] as SpectraRouter,
+  ) as [SpectraRouter, SpectraRouter];
+  const x = normal(2, 5, H) as Tensor3D;
+  const decode: RouteContext = { balance: 'potentials', training: false, step: 0 };
+  const learn = async (learner: SpectraRouter): Promise<void> => {
+    const batch = normal(4, 16, H) as Tensor3D;
+    const training = { balance: 'batch', training: true, step: 0 } as const;
+    learner.commit([await toHost(learner.route(batch, training).statistics)]);
+  };
+  const check = async (): Promise<Float32Array> => {
+    const [ours, theirs] = [router.route(x, decode), composed(router, x, decode)];
+    const probabilities = await ours.probabilities.data<'float32'>();
+    await expectClose(probabilities, await theirs.probabilities.data<'float32'>(), { tolerance: 3e-6 });
+    return probabilities;
+  };
+  const fresh = await check();
+  await learn(router);
+  const learned = await check();
+  expect(learned).not.toEqual(fresh);
+  await learn(other);
+  await learn(other);
+  router.loadState(other.state());
+  expect(await check()).not.toEqual(learned);
+});
+
 it('leaves no tensors behind, nor does a route that fails', async () => {
   const [router] = testRouters({ hidden: H }) as [SpectraRouter];
   const x = normal(1, 2, H) as Tensor3D;

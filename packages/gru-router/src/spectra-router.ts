@@ -18,6 +18,7 @@ import { adaptiveEpsilon } from '@spectra/sinkhorn';
 import { checkShape, checkValue, noGrad, type Parameter, taping } from '@spectra/tensor';
 import type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
+import { CausalGram } from './causal-gram.ts';
 import { causalRouteOp } from './causal-route-op.ts';
 import { entropyLoss, type LossTerms, warmup, weightedLoss, zLoss } from './losses.ts';
 import { type ResolvedOptions, resolveOptions, type SpectraRouterOptions } from './options.ts';
@@ -35,13 +36,6 @@ import { SpectraState } from './router-state.ts';
 import { meanSpeciality } from './speciality.ts';
 import { STATISTICS } from './statistics.ts';
 
-/** The Gram matrix of one average, as a backend made it. */
-interface HostGram {
-  readonly of: Float32Array | undefined;
-  readonly backend: string;
-  readonly values: Float32Array;
-}
-
 export class SpectraRouter implements Router {
   readonly kind = 'spectra';
   readonly experts: number;
@@ -50,7 +44,7 @@ export class SpectraRouter implements Router {
   private readonly learned: SpectraRouterParameters;
   private readonly layer: number;
   private readonly current: SpectraState;
-  private gram: HostGram | undefined;
+  private readonly gram: CausalGram;
 
   /**
    * @param learned may be shared by the routers of several layers; it is not disposed with one of them.
@@ -69,6 +63,7 @@ export class SpectraRouter implements Router {
     this.experts = this.options.experts;
     this.slots = this.options.k;
     this.current = new SpectraState(this.options);
+    this.gram = new CausalGram(this.current, this.options);
     const layers = learned.shape.depthEmbedding;
     checkValue(
       Number.isInteger(layer) && layer >= 0 && (layers === undefined || layer < layers),
@@ -127,7 +122,7 @@ export class SpectraRouter implements Router {
         ...this.options,
         epsilon: this.epsilon,
         logScores: comparesLogs(this.epsilon),
-        gram: () => this.hostGram(),
+        gram: () => this.gram.values(),
         price: balance === 'none' ? undefined : this.price(),
         composed,
       },
@@ -156,7 +151,7 @@ export class SpectraRouter implements Router {
       const routing = this.learned.routingRows(tf.reshape(output, [B * S, -1]) as Tensor2D);
       const expressions = this.learned.expressionRows(tf.reshape(x, [B * S, H]) as Tensor2D);
       const causal = context.balance !== 'batch';
-      const causalGram = causal || context.training ? noGrad(() => this.causalGram()) : undefined;
+      const causalGram = causal || context.training ? noGrad(() => this.gram.tensor()) : undefined;
       const osr = routerCost(routing, expressions, {
         ...this.options,
         mask: live,
@@ -201,24 +196,6 @@ export class SpectraRouter implements Router {
 
   loadState(state: RouterState): void {
     this.current.load(state);
-  }
-
-  /** G [E,E] of earlier batches, I before any. */
-  private causalGram(): Tensor2D {
-    const { experts, routerDim } = this.options;
-    const { mean } = this.current;
-    if (mean === undefined) return tf.eye(experts);
-    return gramMatrix(tf.tensor2d(mean, [experts, routerDim]));
-  }
-
-  /** `causalGram` on the host, made once for all tokens until the next step. */
-  private hostGram(): Float32Array {
-    const { mean } = this.current;
-    const backend = tf.getBackend();
-    if (this.gram === undefined || this.gram.of !== mean || this.gram.backend !== backend) {
-      this.gram = { of: mean, backend, values: tf.tidy(() => this.causalGram().dataSync<'float32'>()) };
-    }
-    return this.gram.values;
   }
 
   private plan(cost: Tensor2D, mask: Tensor1D | undefined, context: RouteContext): Plan {

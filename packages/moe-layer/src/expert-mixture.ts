@@ -22,7 +22,7 @@ type MixtureInputs = {
 };
 type MixtureGradInputs = MixtureInputs & { h: tf.Tensor; dy: tf.Tensor };
 interface MixtureGradAttrs {
-  /** Whether the gradients of the weights are wanted; a fused kernel, which makes all at once, gives them anyway. */
+  /** Whether the gradients of the experts' weights are wanted. */
   readonly ofExperts: boolean;
 }
 
@@ -94,14 +94,15 @@ const gradOp = defineOp<MixtureGradInputs, MixtureGradAttrs>({
     ];
   },
   kernels: {
-    wasm: (inputs, _, call) => {
+    wasm: (inputs, { ofExperts }, call) => {
       const { x, weights, up, down, slotOfRow, offsets, h, dy } = inputs;
-      const outputs = [x, weights, up, down].map(({ shape }) => call.output(shape));
-      const [dx, dWeights, dUp, dDown] = outputs.map(output => call.address(output)) as [
+      const wanted = ofExperts ? [x, weights, up, down] : [x, weights];
+      const outputs = wanted.map(({ shape }) => call.output(shape));
+      const [dx, dWeights, dUp = 0, dDown = 0] = outputs.map(output => call.address(output)) as [
         number,
         number,
-        number,
-        number,
+        number?,
+        number?,
       ];
       const { on, most, work } = prepare(inputs, call);
       on.mixtureGrad(
@@ -123,7 +124,7 @@ const gradOp = defineOp<MixtureGradInputs, MixtureGradAttrs>({
       );
       return outputs;
     },
-    webgpu: (inputs, _, backend) => expertMixtureGradOnDevice(backend, inputs),
+    webgpu: (inputs, { ofExperts }, backend) => expertMixtureGradOnDevice(backend, inputs, ofExperts),
   },
 });
 

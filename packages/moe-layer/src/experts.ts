@@ -21,8 +21,9 @@ export interface ExpertsOptions {
   readonly bias?: boolean;
   /** GPT-OSS's `swiglu_limit`, for `clamped-glu`. */
   readonly limit?: number;
-  /** Standard deviation of the normal initialisation; 0 draws nothing, for weights about to be loaded. */
+  /** Standard deviation of the normal initialisation. */
   readonly std?: number;
+  /** A `BlankRng` for weights about to be loaded. */
   readonly rng: Rng;
 }
 
@@ -54,8 +55,7 @@ export class Experts implements Module {
       : ['up_proj', intermediate];
     const weight = (suffix: string, shape: [number, number, number]): Parameter => {
       const full = `${prefix}experts.${suffix}`;
-      const drawn = std === 0 ? tf.zeros(shape) : tf.tensor(normal(rng.split(full), shape, std), shape);
-      return new Parameter(full, drawn, { role: 'expert' });
+      return new Parameter(full, rng.split(full).normalTensor(shape, 0, std), { role: 'expert' });
     };
     const bias = (suffix: string, width: number): Parameter | undefined =>
       options.bias
@@ -114,10 +114,6 @@ export class Experts implements Module {
   parameters(): Parameter[] {
     return [this.up, this.upBias, this.down, this.downBias].filter(p => p !== undefined);
   }
-}
-
-function normal(rng: Rng, shape: readonly number[], std: number): Float32Array {
-  return Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => std * rng.normal());
 }
 
 function addBias(rows: Tensor2D, bias: Parameter | undefined, owner: Tensor1D | undefined): Tensor2D {

@@ -4,6 +4,7 @@ import { backendUnderTest, expectClose, testBackend } from '@spectra/testing';
 import type { Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { groupedMatMul } from './grouped-matmul.ts';
 import { routedMixture } from './routed-mixture.ts';
 
 beforeAll(testBackend);
@@ -56,8 +57,7 @@ describe('weights in float16', () => {
     expect([...(await product(x, inexact).data())]).toEqual([...(await roughly!.data())]);
   });
 
-  it('serve experts, and not a weight that was changed', async () => {
-    if (!onDevice()) return;
+  it.runIf(onDevice())('serve experts, and not a weight that was changed', async () => {
     const [up, down] = [weights([3, 10, 7], 8), weights([3, 7, 5], 8)];
     const indices = tf.tensor2d(
       [
@@ -86,8 +86,23 @@ describe('weights in float16', () => {
     expect(changed).not.toEqual(before);
   });
 
-  it('are refused where float16 ends', async () => {
-    if (!onDevice()) return;
+  it.runIf(onDevice())('serve experts that are products by themselves, forward only', async () => {
+    const w = weights([3, 5, 7], 20);
+    const offsets = tf.tensor1d([0, 2, 2, 4], 'int32');
+    const times = (x: tf.Tensor, transpose: boolean) =>
+      groupedMatMul(x as Tensor2D, w.variable as unknown as Tensor3D, offsets, transpose).data();
+    const [rows, cotangents] = [random([4, 7]), random([4, 5])];
+    const [forward, back] = [await times(rows, true), await times(cotangents, false)];
+    const halves = await halveWeights([w]);
+    const near = await times(rows, true);
+    await expectClose(near, forward as Float32Array, { tolerance: 2 ** -11 * 9 });
+    expect([...near]).not.toEqual([...forward]);
+    expect([...(await times(cotangents, false))]).toEqual([...back]);
+    halves.dispose();
+    expect([...(await times(rows, true))]).toEqual([...forward]);
+  });
+
+  it.runIf(onDevice())('are refused where float16 ends', async () => {
     const large = new Parameter('large', tf.tensor2d([[1, 70_000]]));
     await expect(halveWeights([large])).rejects.toThrow('large holds 70000');
   });

@@ -9,12 +9,13 @@ export interface SharedExpertOptions {
   readonly hidden: number;
   readonly intermediate: number;
   readonly activation?: ExpertActivation;
-  /** Standard deviation of the normal initialisation; 0 draws nothing, for weights about to be loaded. */
+  /** Standard deviation of the normal initialisation. */
   readonly std?: number;
   /** Frozen: its parameters get no update. */
   readonly frozen?: boolean;
   /** Whether its output is multiplied by σ(w·x), one number per token (Qwen2-MoE); false by default. */
   readonly gated?: boolean;
+  /** A `BlankRng` for weights about to be loaded. */
   readonly rng: Rng;
 }
 
@@ -33,11 +34,7 @@ export class SharedExpert implements Module {
     this.activation = options.activation ?? 'swiglu';
     const make = (suffix: string, shape: [number, number]): Parameter => {
       const name = `${prefix}shared_experts.${suffix}.weight`;
-      const stream = rng.split(name);
-      const draw = (): number => std * stream.normal();
-      const values = (): Float32Array => Float32Array.from({ length: shape[0] * shape[1] }, draw);
-      const drawn = std === 0 ? tf.zeros(shape) : tf.tensor2d(values(), shape);
-      const parameter = new Parameter(name, drawn, { role: 'expert' });
+      const parameter = new Parameter(name, rng.split(name).normalTensor(shape, 0, std), { role: 'expert' });
       parameter.trainable = !options.frozen;
       return parameter;
     };

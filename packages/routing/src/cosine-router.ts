@@ -8,7 +8,8 @@ import type { Tensor2D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import type { GateInput } from './linear-gate.ts';
 import { gateProbabilities } from './linear-gate.ts';
-import { TopKRouter, type TopKRouterOptions } from './top-k-router.ts';
+import type { TopKRouterOptions } from './top-k-options.ts';
+import { TopKRouter } from './top-k-router.ts';
 
 export interface CosineRouterOptions
   extends Pick<TopKRouterOptions, 'experts' | 'hidden' | 'k' | 'prefix' | 'rng'> {

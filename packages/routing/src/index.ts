@@ -16,6 +16,7 @@ export type { SelectionOptions } from './selection.ts';
 export { capacity } from './selection.ts';
 export * from './sinkhorn-router.ts';
 export * from './softmax-top-k-router.ts';
+export * from './top-k-options.ts';
 export * from './top-k-router.ts';
 export type { UnlearnedRouterOptions } from './unlearned-routers.ts';
 export { HashRouter, RandomRouter } from './unlearned-routers.ts';

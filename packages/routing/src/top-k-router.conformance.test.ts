@@ -5,7 +5,8 @@ import type { Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { context, HIDDEN, release, statisticsOf, TOKENS, tokensOf } from './router-testing.ts';
-import { TopKRouter, type TopKRouterOptions } from './top-k-router.ts';
+import type { TopKRouterOptions } from './top-k-options.ts';
+import { TopKRouter } from './top-k-router.ts';
 
 beforeAll(testBackend);
 

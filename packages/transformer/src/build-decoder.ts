@@ -84,7 +84,7 @@ function buildMoe(
   init: Initializer,
 ): MoeLayer {
   const { experts, intermediate, activation, bias, limit, shared, scale } = moe;
-  const drawn = { prefix, hidden, activation, std: init.zeros ? 0 : moe.initializerStd, rng: init.rng };
+  const drawn = { prefix, hidden, activation, std: moe.initializerStd, rng: init.rng };
   return new MoeLayer({
     router,
     experts: new Experts({

@@ -9,21 +9,15 @@ import * as tf from '@tensorflow/tfjs-core';
 export class Initializer {
   /** Routers and experts draw from it, each by its own names. */
   readonly rng: Rng;
-  /** Nothing is drawn: for a model whose weights are about to be loaded. */
-  readonly zeros: boolean;
 
-  constructor(seed: number, zeros = false) {
-    this.rng = zeros ? new BlankRng() : new Rng(seed);
-    this.zeros = zeros;
+  /** `blank`: nothing is drawn, for a model whose weights are about to be loaded. */
+  constructor(seed: number, blank = false) {
+    this.rng = blank ? new BlankRng() : new Rng(seed);
   }
 
   /** Normal numbers of mean 0. */
   normal(name: string, shape: readonly number[], std: number, options?: ParameterOptions): Parameter {
-    if (this.zeros) return this.constant(name, shape, 0, options);
-    const stream = this.rng.split(name);
-    const values = new Float32Array(shape.reduce((a, b) => a * b, 1));
-    for (let i = 0; i < values.length; i++) values[i] = std * stream.normal();
-    return new Parameter(name, tf.tensor(values, [...shape]), options);
+    return new Parameter(name, this.rng.split(name).normalTensor(shape, 0, std), options);
   }
 
   constant(name: string, shape: readonly number[], value: number, options?: ParameterOptions): Parameter {

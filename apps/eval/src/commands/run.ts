@@ -21,6 +21,13 @@ export interface RunOptions extends SuiteOptions {
 
 /** Trains what is left of a suite, then writes its report. */
 export async function runCommand(path: string, options: RunOptions): Promise<void> {
+  if (options.commit && options.launcher === 'slurm') {
+    throw new SpectraError('USAGE', {
+      message: 'a job of a cluster cannot commit its row.',
+      where: '--commit',
+      fix: 'Submit without --commit; once rows are there, `run --commit` without --launcher records them.',
+    });
+  }
   makeFolder(options.runs);
   const release = await lockFolder(options.runs, 'suite.lock', 0);
   try {

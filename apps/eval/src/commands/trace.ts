@@ -1,8 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { formatTable, renderReport } from '@spectra/monitor/node';
 import { type BackendName, SpectraError } from '@spectra/tensor';
-import { makeFolder, writeAtomically } from '@spectra/trainer';
+import { makeFolder, readTextFile, writeAtomically } from '@spectra/trainer';
 import { measureTexts } from '../measure/texts.ts';
 import { traceText } from '../trace.ts';
 import { openModel } from './model.ts';
@@ -59,10 +58,5 @@ function textOf({ text, file }: TraceOptions): string {
   if ((text === undefined) === (file === undefined)) {
     throw new SpectraError('USAGE', { message: 'give either --text or --file.', where: 'trace' });
   }
-  if (text !== undefined) return text;
-  try {
-    return readFileSync(file!, 'utf8');
-  } catch (cause) {
-    throw new SpectraError('FILE_MISSING', { message: 'the file cannot be read.', where: file!, cause });
-  }
+  return text ?? readTextFile(file!, 'file');
 }

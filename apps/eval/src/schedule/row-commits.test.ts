@@ -36,6 +36,7 @@ describe('RowCommits', () => {
     writeFileSync(join(clone, 'staged.txt'), 'mine');
     git('add', 'staged.txt');
     writeFileSync(join(clone, 'other.txt'), 'mine too');
+    writeFileSync(join(rows, 'c.json.tmp-1'), 'half of a row');
     expect(commits.commit('Nothing.')).toBeUndefined();
     expect(git('log', '--format=%s')).toBe('Begin.');
     writeFileSync(join(rows, 'a.json'), '1');
@@ -48,7 +49,9 @@ describe('RowCommits', () => {
       'docs/results/runs/a.json',
       'docs/results/runs/b.json',
     ]);
-    expect(git('status', '--porcelain')).toBe('A  staged.txt\n?? other.txt');
+    expect(git('status', '--porcelain')).toBe(
+      'A  staged.txt\n?? docs/results/runs/c.json.tmp-1\n?? other.txt',
+    );
   });
 
   it('says why it could not, and takes the rows along the next time', () => {

@@ -3,6 +3,9 @@ import { spawnSync } from 'node:child_process';
 import { SpectraError } from '@spectra/tensor';
 import { makeFolder } from '@spectra/trainer';
 
+/** Whole rows: what a run beside this one is writing has another ending. */
+const ROWS = ':(glob)*.json';
+
 export class RowCommits {
   readonly #folder: string;
 
@@ -25,14 +28,15 @@ export class RowCommits {
    * then part of the next commit.
    */
   commit(message: string): string | undefined {
-    if (this.#git('status', '--porcelain', '--', '.').stdout === '') return undefined;
-    const failed = [
-      ['add', '--', '.'],
-      ['commit', '--quiet', '--only', '--message', message, '--', '.'],
-    ]
-      .map(args => this.#git(...args))
-      .find(({ status }) => status !== 0);
-    return failed === undefined ? undefined : failed.stderr.trim() || failed.stdout.trim();
+    if (this.#git('status', '--porcelain', '--', ROWS).stdout === '') return undefined;
+    for (const args of [
+      ['add', '--', ROWS],
+      ['commit', '--quiet', '--only', '--message', message, '--', ROWS],
+    ]) {
+      const { status, stdout, stderr } = this.#git(...args);
+      if (status !== 0) return stderr.trim() || stdout.trim();
+    }
+    return undefined;
   }
 
   #git(...args: readonly string[]): { status: number | null; stdout: string; stderr: string } {

@@ -1,8 +1,7 @@
 /** Reads and validates a suite; everything a person can mistype is an error that names the place. */
-import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { SpectraError } from '@spectra/tensor';
-import { nearestKey } from '@spectra/trainer';
+import { nearestKey, readTextFile } from '@spectra/trainer';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { type Suite, type SuiteAxis, suiteSchema } from './schema.ts';
@@ -31,13 +30,7 @@ export function loadSuite(path: string): LoadedSuite {
 }
 
 function readYaml(path: string): unknown {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (cause) {
-    const message = 'the file cannot be read.';
-    throw new SpectraError('FILE_MISSING', { message, where: path, fix: 'Check the path.', cause });
-  }
+  const text = readTextFile(path, 'file');
   try {
     return parse(text);
   } catch (cause) {

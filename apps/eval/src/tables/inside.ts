@@ -69,7 +69,10 @@ export function expertsTable(results: TableResults): Table {
       { name: 'loss', title: 'Mean causal loss of the tokens it serves' },
       { name: 'top domain', title: 'The domain that it serves more often than by chance' },
       { name: 'purity', title: 'Largest share of one domain among its slots' },
-      { name: 'keywords', title: 'Highest TF-IDF, an expert as a document; signs where it has next to no words' },
+      {
+        name: 'keywords',
+        title: 'Highest TF-IDF, an expert as a document; signs where it has next to no words',
+      },
     ],
     rows: arms.flatMap(arm => {
       const [row] = arm.rows;

@@ -1,23 +1,11 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { workspaceRoot } from '@spectra/testing';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it, type MockInstance, vi } from 'vitest';
+import { expect, it } from 'vitest';
+import { CommandSpace, fixture } from '../testing/command-space.ts';
 import { type ReplaceFlags, replaceRouterCommand } from './replace-router.ts';
 
-const fixture = (name: string): string => join(workspaceRoot(), 'fixtures', 'hf', name);
-let folder = '';
-let log: MockInstance<typeof console.log>;
-const printed = (): string => log.mock.calls.map(([line]) => String(line)).join('\n');
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'replace-router-'));
-});
-afterAll(() => rm(folder, { recursive: true }));
-beforeEach(() => {
-  log = vi.spyOn(console, 'log').mockImplementation(() => {});
-  vi.spyOn(console, 'error').mockImplementation(() => {});
-});
-afterEach(() => vi.restoreAllMocks());
+const space = new CommandSpace('replace-router-');
 
 const flags = (name: string, more: Partial<ReplaceFlags>): ReplaceFlags => ({
   ...{ from: fixture(name), router: 'spectra', seed: 0, init: 'fresh', length: 256 },
@@ -26,35 +14,41 @@ const flags = (name: string, more: Partial<ReplaceFlags>): ReplaceFlags => ({
 });
 
 it('lists what it drops', async () => {
-  const to = join(folder, 'rerouted');
+  const to = space.path('rerouted');
   await replaceRouterCommand(flags('kimi_k2', { to }));
-  expect(printed()).toMatch(/^dropped .*e_score_correction_bias: correction bias of the old router$/m);
+  expect(space.printed()).toMatch(/^dropped .*e_score_correction_bias: correction bias of the old router$/m);
   expect(await readdir(to)).toContain('model-router.safetensors');
 });
 
 it('measures the factor where the old gates do not tell', async () => {
-  const other = flags('qwen2_moe', { to: join(folder, 'measured') });
+  const other = flags('qwen2_moe', { to: space.path('measured') });
   await expect(replaceRouterCommand(other)).rejects.toMatchObject({ code: 'VALUE' });
   await replaceRouterCommand({ ...other, input: join(fixture('qwen2_moe'), 'inputs.json') });
   expect(await readdir(other.to!)).toContain('config.json');
 });
 
 it('plans without writing', async () => {
-  const before = await readdir(folder);
+  const before = await readdir(space.folder);
   await replaceRouterCommand(flags('mixtral', { plan: true }));
-  expect(printed()).toMatch(/^model\.layers\.2\.mlp\.router\.expression\.weight F32 \[128, 64\] .*: fresh$/m);
-  expect(printed()).toMatch(/^model\.embed_tokens\.weight .*: carried over of model\.embed_tokens\.weight$/m);
-  expect(printed()).toMatch(/^dropped model\.layers\.0\.block_sparse_moe\.gate\.weight: /m);
-  expect(await readdir(folder)).toEqual(before);
+  expect(space.printed()).toMatch(
+    /^model\.layers\.2\.mlp\.router\.expression\.weight F32 \[128, 64\] .*: fresh$/m,
+  );
+  expect(space.printed()).toMatch(
+    /^model\.embed_tokens\.weight .*: carried over of model\.embed_tokens\.weight$/m,
+  );
+  expect(space.printed()).toMatch(/^dropped model\.layers\.0\.block_sparse_moe\.gate\.weight: /m);
+  expect(await readdir(space.folder)).toEqual(before);
 });
 
 it('fits the router to a text and says how well', async () => {
-  const text = join(folder, 'text.txt');
+  const text = space.path('text.txt');
   await writeFile(text, await readFile(join(workspaceRoot(), 'docs', 'upcycling.md'), 'utf8'));
-  const to = join(folder, 'distilled');
+  const to = space.path('distilled');
   // bytes are its tokens
   await replaceRouterCommand(flags('mixtral', { to, text, length: 64, init: 'distil', steps: 60 }));
-  const shares = [...printed().matchAll(/^layer (\d): agreement ([\d.]+) % before, ([\d.]+) % after; /gm)];
+  const shares = [
+    ...space.printed().matchAll(/^layer (\d): agreement ([\d.]+) % before, ([\d.]+) % after; /gm),
+  ];
   expect(shares.map(([, layer]) => Number(layer))).toEqual([0, 1, 2]);
   for (const [, , before, after] of shares) expect(Number(after)).toBeGreaterThan(Number(before) + 20);
 });

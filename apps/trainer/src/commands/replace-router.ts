@@ -1,5 +1,4 @@
 /** Gives a mixture of experts another router, drawn or fitted to the choices of the old one. */
-import { readFileSync } from 'node:fs';
 import { SpectraError, setBackend } from '@spectra/tensor';
 import type { RouterConfig } from '@spectra/transformer';
 import { loadModelDescription } from '@spectra/transformer/node';
@@ -17,6 +16,7 @@ import { modelTokenizer } from '../run/model-tokenizer.ts';
 import { planSummary, printDropped, printPlan } from '../run/print-plan.ts';
 import { type RouterFlags, routerOf } from '../run/router-flags.ts';
 import { keepHeapSmall } from '../run/small-heap.ts';
+import { readTextFile } from '../run/text-file.ts';
 
 export interface ReplaceFlags extends RouterFlags {
   readonly from: string;
@@ -90,22 +90,9 @@ async function calibrationOf(flags: ReplaceFlags, path: ModelPath): Promise<Cali
     return ids;
   }
   if (text === undefined) return undefined;
-  const ids = [...(await modelTokenizer(path)).encode(readText(text))];
+  const ids = [...(await modelTokenizer(path)).encode(readTextFile(text, 'text'))];
   const rows = Math.floor(ids.length / length);
   return Array.from({ length: rows }, (_, row) => ids.slice(row * length, (row + 1) * length));
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (cause) {
-    throw new SpectraError('FILE_MISSING', {
-      message: 'the text cannot be read.',
-      where: path,
-      fix: 'Check the path.',
-      cause,
-    });
-  }
 }
 
 function printAgreement({ layer, before, after, loadCv }: LayerAgreement): void {

@@ -1,18 +1,7 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { workspaceRoot } from '@spectra/testing';
-import {
-  afterAll,
-  afterEach,
-  beforeAll,
-  beforeEach,
-  describe,
-  expect,
-  it,
-  type MockInstance,
-  vi,
-} from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { CommandSpace, fixture } from '../testing/command-space.ts';
 import {
   type UpcycleFlags,
   upcycleApplyCommand,
@@ -20,24 +9,12 @@ import {
   upcycleVerifyCommand,
 } from './upcycle.ts';
 
-const fixture = (name: string): string => join(workspaceRoot(), 'fixtures', 'hf', name);
 const input = join(fixture('llama'), 'inputs.json');
 const backend = 'wasm';
-let folder = '';
-let log: MockInstance<typeof console.log>;
-const printed = (): string => log.mock.calls.map(([line]) => String(line)).join('\n');
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'upcycle-commands-'));
-});
-afterAll(() => rm(folder, { recursive: true }));
-beforeEach(() => {
-  log = vi.spyOn(console, 'log').mockImplementation(() => {});
-  vi.spyOn(console, 'error').mockImplementation(() => {});
-});
-afterEach(() => vi.restoreAllMocks());
+const space = new CommandSpace('upcycle-commands-');
 
 const flags = (more: Partial<UpcycleFlags>): UpcycleFlags => ({
-  ...{ from: fixture('llama'), to: join(folder, 'moe'), mode: 'granular', parts: 2, replicas: 2 },
+  ...{ from: fixture('llama'), to: space.path('moe'), mode: 'granular', parts: 2, replicas: 2 },
   ...{ router: 'spectra', routerOptions: '{"router_dim": 4}', seed: 0, json: false, backend },
   ...more,
 });
@@ -45,16 +22,16 @@ const flags = (more: Partial<UpcycleFlags>): UpcycleFlags => ({
 describe('upcycle', () => {
   it('plans without writing', async () => {
     await upcyclePlanCommand(flags({}));
-    expect(printed()).toMatch(
+    expect(space.printed()).toMatch(
       /^model\.layers\.2\.mlp\.experts\.down_proj F32 \[4, 64, 48\] .*: 2 parts, each 2 times of /m,
     );
-    expect(printed()).toMatch(/computes the same as the source$/);
-    log.mockClear();
+    expect(space.printed()).toMatch(/computes the same as the source$/);
+    space.clear();
     await upcyclePlanCommand(flags({ json: true }));
-    const plan = JSON.parse(printed());
+    const plan = JSON.parse(space.printed());
     expect(plan.exact).toBe(true);
     expect(plan.config.spectra_moe.router).toMatchObject({ kind: 'spectra', router_dim: 4, groups: 2 });
-    expect(await readdir(folder)).toEqual([]);
+    expect(await readdir(space.folder)).toEqual([]);
   });
 
   it('applies and verifies', async () => {
@@ -62,7 +39,7 @@ describe('upcycle', () => {
     await upcycleApplyCommand(flags({}));
     const check = { from, to, input, backend, json: false } as const;
     await upcycleVerifyCommand({ ...check, tolerance: 1e-5 });
-    expect(printed()).toMatch(/^layer 2: max .*\nlogits: max /m);
+    expect(space.printed()).toMatch(/^layer 2: max .*\nlogits: max /m);
     await expect(upcycleVerifyCommand({ ...check, tolerance: 0 })).rejects.toMatchObject({
       code: 'CHECKPOINT_MISMATCH',
     });

@@ -1,8 +1,8 @@
 /** From a YAML or JSON file and dotted overrides to a validated, fully resolved configuration. */
-import { readFileSync } from 'node:fs';
 import { SpectraError } from '@spectra/tensor';
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
+import { readTextFile } from '../run/text-file.ts';
 import { nearestKey } from './nearest-key.ts';
 import { type TrainerConfig, trainerConfigSchema } from './schema.ts';
 
@@ -10,18 +10,7 @@ type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
 /** Reads, overrides (`a.b=value`, the value as YAML) and validates. */
 export function loadConfig(path: string, overrides: readonly string[] = []): TrainerConfig {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (cause) {
-    throw new SpectraError('FILE_MISSING', {
-      message: 'the configuration cannot be read.',
-      where: path,
-      fix: 'Check the path.',
-      cause,
-    });
-  }
-  return parseConfig(text, overrides, path);
+  return parseConfig(readTextFile(path, 'configuration'), overrides, path);
 }
 
 export function parseConfig(

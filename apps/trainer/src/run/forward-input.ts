@@ -1,8 +1,8 @@
 /** The input file of `trainer forward`: token ids with what belongs to them. */
-import { readFileSync } from 'node:fs';
 import { SpectraError } from '@spectra/tensor';
 import type { DecoderModel } from '@spectra/transformer';
 import { z } from 'zod';
+import { readTextFile } from './text-file.ts';
 
 const rows = z.array(z.array(z.int().nonnegative()).min(1)).min(1);
 const batch = {
@@ -39,17 +39,7 @@ function checkWidths(input: Batch, path: string[], context: z.RefinementCtx): vo
 
 /** Errors: `FILE_MISSING`, `FILE_BROKEN`, and `USAGE` for another form. */
 export function readForwardFile(path: string): ForwardFile {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (cause) {
-    throw new SpectraError('FILE_MISSING', {
-      message: 'the input cannot be read.',
-      where: path,
-      fix: 'Check the path.',
-      cause,
-    });
-  }
+  const text = readTextFile(path, 'input');
   let value: unknown;
   try {
     value = JSON.parse(text);

@@ -146,6 +146,15 @@ describe('attentionStep', () => {
     expect(() => attentionStep({ x, ...rest }, { ...attrs, headDim: 5 })).toThrow(
       'do not divide into heads of 5',
     );
+    const again =
+      (more: object, changed: object = {}) =>
+      () =>
+        attentionStep({ x, ...rest, ...more }, { ...attrs, ...changed });
+    const three = tf.zeros([18, 12]);
+    expect(again({ key: three, value: three })).toThrow('2 heads cannot share 3 key heads');
+    expect(again({}, { batch: 2 })).toThrow('1 tokens are no 2 rows');
+    const wide = tf.zeros([1, 1, 4]);
+    expect(again({ cos: wide, sin: wide })).toThrow('4 angles turn more than a head of 6');
   });
 });
 

@@ -160,7 +160,7 @@ export interface AttentionStep {
  * x + causalAttention(q, k, v)·outputᵀ with q, k and v the projections of rmsNorm(x), q and k turned, k and v after the
  * past ones. Not differentiable; the caller owns the result. On wasm one call.
  *
- * @throws SHAPE
+ * @throws SHAPE, VALUE
  */
 export function attentionStep(inputs: AttentionStepInputs, attrs: AttentionStepAttrs): AttentionStep {
   const where = 'attentionStep';
@@ -171,17 +171,26 @@ export function attentionStep(inputs: AttentionStepInputs, attrs: AttentionStepA
   checkShape(inputs.key.shape, [-1, H], `${where} key`);
   checkShape(inputs.value.shape, [...inputs.key.shape], `${where} value`);
   checkShape(inputs.output.shape, [H, inputs.query.shape[0]!], `${where} output`);
+  const { batch, headDim } = attrs;
+  const [heads, keyHeads] = [inputs.query.shape[0]! / headDim, inputs.key.shape[0]! / headDim];
   checkValue(
-    inputs.query.shape[0]! % attrs.headDim === 0 && inputs.key.shape[0]! % attrs.headDim === 0,
-    `projections to ${inputs.query.shape[0]} and ${inputs.key.shape[0]} do not divide into heads of ${attrs.headDim}.`,
+    Number.isInteger(heads) && Number.isInteger(keyHeads),
+    `projections to ${inputs.query.shape[0]} and ${inputs.key.shape[0]} do not divide into heads of ${headDim}.`,
     where,
   );
-  const past = [attrs.batch, -1, inputs.key.shape[0]! / attrs.headDim, attrs.headDim];
+  checkValue(
+    heads % keyHeads === 0,
+    `${heads} heads cannot share ${keyHeads} key heads in equal numbers.`,
+    where,
+  );
+  checkValue(N % batch === 0, `${N} tokens are no ${batch} rows of equal length.`, where);
+  const past = [batch, -1, keyHeads, headDim];
   if (inputs.cos !== undefined) {
-    checkShape(
-      inputs.cos.shape,
-      [inputs.cos.shape[0] === 1 ? 1 : attrs.batch, N / attrs.batch, -1],
-      `${where} cos`,
+    checkShape(inputs.cos.shape, [inputs.cos.shape[0] === 1 ? 1 : batch, N / batch, -1], `${where} cos`);
+    checkValue(
+      2 * inputs.cos.shape[2]! <= headDim,
+      `${inputs.cos.shape[2]} angles turn more than a head of ${headDim}.`,
+      where,
     );
     checkShape(inputs.sin?.shape ?? [], [...inputs.cos.shape], `${where} sin`);
   }

@@ -74,7 +74,7 @@ export function mixture(
 
 /**
  * With g = dy_t · down_e: d weight = ⟨a, g⟩, dh = the activation's slope of weight·g, d down_e = Σ dy_tᵀ (weight·a),
- * d up_e = Σ dhᵀ x_t, dx_t = Σ dh · up_e.
+ * d up_e = Σ dhᵀ x_t, dx_t = Σ dh · up_e. With `dUp` and `dDown` 0 the weights' gradients are left out.
  */
 export function mixtureGrad(
   x: usize, weights: usize, up: usize, down: usize, slotOfRow: usize, offsets: usize, h: usize, dy: usize,
@@ -83,6 +83,7 @@ export function mixtureGrad(
   const wide = <usize>inner << 3, narrow = <usize>inner << 2, row = <usize>hidden << 2;
   const activated = work + (<usize>((most + 3) & ~3) << 2);
   const slopes = activated + (<usize>((most * inner + 3) & ~3) << 2), product = work + bytesBefore(most);
+  const ofExperts = dUp != 0;
   memory.fill(dx, 0, <usize>tokens * row);
   memory.fill(dWeights, 0, <usize>(tokens * slots) << 2);
   for (let e = 0; e < experts; e++) {
@@ -96,8 +97,10 @@ export function mixtureGrad(
       const a = activated + <usize>r * narrow;
       store<f32>(weightAt(dWeights, slotsFrom, r), swigluRowGrad(hFrom + <usize>r * wide, a, slopes + <usize>r * wide, a, inner, weight));
     }
-    gemmIndexed(hidden, inner, rows, dy, 4, row, 0, work, activated, narrow, 4, 0, dDown, narrow, 0, false, product);
-    gemmIndexed(2 * inner, hidden, rows, slopes, 4, wide, 0, 0, x, row, 4, work, dUp, row, 0, false, product);
+    if (ofExperts) {
+      gemmIndexed(hidden, inner, rows, dy, 4, row, 0, work, activated, narrow, 4, 0, dDown, narrow, 0, false, product);
+      gemmIndexed(2 * inner, hidden, rows, slopes, 4, wide, 0, 0, x, row, 4, work, dUp, row, 0, false, product);
+    }
     gemmIndexed(rows, hidden, 2 * inner, slopes, wide, 4, 0, 0, up, row, 4, 0, dx, row, work, true, product);
     const upBytes = <usize>inner * 2 * row, downBytes = <usize>hidden * narrow;
     up += upBytes; dUp += upBytes; down += downBytes; dDown += downBytes;

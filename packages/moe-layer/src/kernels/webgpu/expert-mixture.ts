@@ -83,10 +83,11 @@ export function expertMixtureOnDevice(
   return combined === undefined ? undefined : [combined[0]!, h];
 }
 
-/** [dx, dweights, dup, ddown] */
+/** [dx, dweights, dup, ddown], without the last two where `ofExperts` is false. */
 export function expertMixtureGradOnDevice(
   backend: WebGPUBackend,
   inputs: MixtureTensors & Named<'h' | 'dy'>,
+  ofExperts: boolean,
 ): TensorInfo[] | undefined {
   const sizes = sizesOf(inputs);
   if (sizes === undefined) return undefined;
@@ -118,6 +119,10 @@ export function expertMixtureGradOnDevice(
   );
   const dx = combineRowsOnDevice(backend, { x: dRows, rowOfSlot, weights: undefined })![0]!;
   releaseTensors(backend, dRows);
+  if (!ofExperts) {
+    releaseTensors(backend, dh);
+    return [dx, dWeights];
+  }
   const dUp = groupedOuterProduct(
     backend,
     {

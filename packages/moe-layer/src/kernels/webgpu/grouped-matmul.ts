@@ -1,5 +1,5 @@
 /** The grouped products of rows that lie in the plan's order. */
-import type { WebGPUBackend } from '@spectra/tensor';
+import { type WebGPUBackend, weightSource } from '@spectra/tensor';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { groupedOuterProduct, groupedProduct } from './grouped-gemm.ts';
 
@@ -11,15 +11,21 @@ export function groupedMatMulOnDevice(
   const [rows, k] = x.shape as [number, number];
   const n = w.shape[transpose ? 1 : 2]!;
   if (rows * k * n === 0) return undefined;
+  // a product with the transpose is the way forward, the other one a gradient
+  const { tensor, types, declarations, at } = transpose
+    ? weightSource('w', w)
+    : { tensor: w, types: {}, declarations: '', at: (index: string) => `w[${index}]` };
   const product = groupedProduct(
     backend,
     {
-      inputs: { x, w },
+      inputs: { x, w: tensor },
+      types,
       offsets,
+      declarations,
       a: { value: 'x[m * p.k + k]', along: 'k' },
       b: transpose
-        ? { value: 'w[(e * p.n + n) * p.k + k]', along: 'k' }
-        : { value: 'w[(e * p.k + k) * p.n + n]', along: 'n' },
+        ? { value: at('(e * p.n + n) * p.k + k'), along: 'k' }
+        : { value: at('(e * p.k + k) * p.n + n'), along: 'n' },
     },
     [rows, n, k],
   );
