@@ -33,7 +33,7 @@ for (const [group, names] of [
     const declared = { ...manifest.dependencies, ...manifest.peerDependencies };
     const allowed = group === 'apps' ? new Set([...Object.keys(BELOW), ...APPS[name]]) : closure(name);
     for (const file of sources(join(folder, 'src'))) {
-      const test = /\.test\.ts$|oracle\.ts$|(^|\/)conformance\//.test(file);
+      const test = /\.test\.ts$|oracle\.ts$|(^|\/)(conformance|testing)\//.test(file);
       const text = readFileSync(join(folder, 'src', file), 'utf8');
       for (const [, fixed, lazy] of text.matchAll(
         /^(?:import|export|\}).*?(?:from |import )'([^'.\n][^'\n]*)'|import\('([^'.\n][^'\n]*)'\)/gm,
