@@ -5,6 +5,7 @@
  */
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import { SpectraError } from '../errors.ts';
+import { acquireBySize, ownValues } from './webgpu-buffers.ts';
 import { recycleAtOnce } from './webgpu-recycling.ts';
 
 type Module = typeof import('@tensorflow/tfjs-backend-webgpu');
@@ -55,7 +56,7 @@ export function deviceErrors(backend: object): DeviceErrors | undefined {
   return errorsOf.get(backend);
 }
 
-/** A WebGPU backend on this device whose reads throw what went wrong before them. */
+/** A WebGPU backend on this device whose reads throw what went wrong before them, and which uses its buffers again. */
 export function checkedBackend(module: Module, device: GPUDevice, info: GPUAdapterInfo): WebGPUBackend {
   const errors = new DeviceErrors(device);
   class CheckedWebGPUBackend extends module.WebGPUBackend {
@@ -63,15 +64,20 @@ export function checkedBackend(module: Module, device: GPUDevice, info: GPUAdapt
       try {
         const values = await super.read(dataId);
         errors.throwNoted();
-        return values;
+        return ownValues(this, dataId, values);
       } catch (cause) {
         errors.throwNoted(cause);
         throw cause;
       }
     }
+
+    override readSync(dataId: object): ReturnType<WebGPUBackend['readSync']> {
+      return ownValues(this, dataId, super.readSync(dataId));
+    }
   }
   const backend = new CheckedWebGPUBackend(device, info);
   recycleAtOnce(backend);
+  acquireBySize(backend);
   errorsOf.set(backend, errors);
   return backend;
 }
