@@ -23,8 +23,13 @@ it('lists what it drops', async () => {
 it('measures the factor where the old gates do not tell', async () => {
   const other = flags('qwen2_moe', { to: space.path('measured') });
   await expect(replaceRouterCommand(other)).rejects.toMatchObject({ code: 'VALUE' });
-  await replaceRouterCommand({ ...other, input: join(fixture('qwen2_moe'), 'inputs.json') });
-  expect(await readdir(other.to!)).toContain('config.json');
+  const calibrated = { ...other, input: join(fixture('qwen2_moe'), 'inputs.json') };
+  await replaceRouterCommand(calibrated);
+  const { spectra_moe } = JSON.parse(await readFile(join(other.to!, 'config.json'), 'utf8'));
+  expect(spectra_moe.scale).toBeGreaterThan(0);
+  space.clear();
+  await replaceRouterCommand({ ...calibrated, plan: true });
+  expect(space.printed()).toMatch(/: fresh$/m);
 });
 
 it('plans without writing', async () => {
@@ -58,7 +63,11 @@ it.each([
   [{ text: 'nowhere.txt' }, 'FILE_MISSING'],
   [{}, 'USAGE'],
   [{ to: 'x', init: 'distil' }, 'VALUE'],
+  [{ to: 'x', text: join(fixture('mixtral'), 'config.json'), length: 1e6 }, 'USAGE'],
   [{ to: 'x', router: 'magic' }, 'USAGE'],
+  [{ to: 'x', routerOptions: '5' }, 'USAGE'],
+  [{ to: 'x', routerOptions: '[]' }, 'USAGE'],
+  [{ to: 'x', routerOptions: '{"kind": "hash"}' }, 'USAGE'],
 ] as const)('%j is %s', async (more, code) => {
   await expect(replaceRouterCommand(flags('mixtral', more))).rejects.toMatchObject({ code });
 });

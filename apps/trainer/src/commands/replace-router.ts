@@ -92,6 +92,12 @@ async function calibrationOf(flags: ReplaceFlags, path: ModelPath): Promise<Cali
   if (text === undefined) return undefined;
   const ids = [...(await modelTokenizer(path)).encode(readTextFile(text, 'text'))];
   const rows = Math.floor(ids.length / length);
+  if (rows === 0) {
+    throw usage(
+      `--text has ${ids.length} tokens, less than a row of ${length}.`,
+      'Give more, or a smaller --length.',
+    );
+  }
   return Array.from({ length: rows }, (_, row) => ids.slice(row * length, (row + 1) * length));
 }
 

@@ -14,8 +14,10 @@ export type Companions = ReadonlyMap<string, Uint8Array>;
 export async function readCompanions({ data }: TrainerConfig, { folder }: ModelSource): Promise<Companions> {
   const paths = new Map(Object.entries(folder === undefined ? {} : await companionFiles(folder)));
   const { tokenizer, corpora } = data;
-  if (tokenizer.kind === 'file') {
+  if (tokenizer.kind !== 'model') {
     for (const name of [...paths.keys()]) if (isTokenizerFile(name)) paths.delete(name);
+  }
+  if (tokenizer.kind === 'file') {
     const beside = await companionFiles(tokenizerFolder(tokenizer)!);
     for (const [name, path] of Object.entries(beside)) if (isTokenizerFile(name)) paths.set(name, path);
     if ((await stat(tokenizer.path)).isFile()) paths.set('tokenizer.json', tokenizer.path);

@@ -10,18 +10,28 @@ export interface RouterFlags {
 }
 
 /** `USAGE` for an unknown name or option. */
-export function routerOf({ router, routerOptions }: RouterFlags): RouterConfig {
-  let options: unknown = {};
-  try {
-    options = JSON.parse(routerOptions ?? '{}');
-  } catch (cause) {
-    throw new SpectraError('USAGE', {
-      message: '--router-options is not JSON.',
-      fix: `Write e.g. --router-options '{"router_dim": 16}'.`,
-      cause,
-    });
-  }
-  const parsed = routerConfigSchema.safeParse({ ...(options as object), kind: router });
+export function routerOf({ router, routerOptions = '{}' }: RouterFlags): RouterConfig {
+  const parsed = routerConfigSchema.safeParse({ ...optionsOf(routerOptions), kind: router });
   if (parsed.success) return parsed.data;
   throw new SpectraError('USAGE', { message: z.prettifyError(parsed.error), where: '--router' });
+}
+
+function optionsOf(json: string): Readonly<Record<string, unknown>> {
+  const fix = `Write e.g. --router-options '{"router_dim": 16}'.`;
+  let options: unknown;
+  try {
+    options = JSON.parse(json);
+  } catch (cause) {
+    throw new SpectraError('USAGE', { message: '--router-options is not JSON.', fix, cause });
+  }
+  const parsed = z.record(z.string(), z.unknown()).safeParse(options);
+  if (!parsed.success)
+    throw new SpectraError('USAGE', { message: '--router-options is no JSON object.', fix });
+  if ('kind' in parsed.data) {
+    throw new SpectraError('USAGE', {
+      message: '--router-options has a kind, which is what --router gives.',
+      fix: 'Leave it out of --router-options.',
+    });
+  }
+  return parsed.data;
 }

@@ -1,6 +1,6 @@
 /** The folder of one run: `config.yaml`, `metrics.jsonl`, event files, `checkpoints/step-N`, `summary.json`, `report.html`. */
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { isAbsolute, join, relative, sep } from 'node:path';
 import { SpectraError } from '@spectra/tensor';
 import { formatConfig } from '../config/load.ts';
 import type { TrainerConfig } from '../config/schema.ts';
@@ -38,11 +38,28 @@ export function newRunFolder(config: TrainerConfig, overwrite: boolean): RunFold
   return folder;
 }
 
-/** Begins a run: removes what a former one left, writes `config.yaml`. Call once all that can fail has not. */
-export function startRunFolder(folder: RunFolder, config: TrainerConfig): void {
-  if (existsSync(folder.config)) rmSync(folder.path, { recursive: true });
+/**
+ * Begins a run: removes what a former one left, writes `config.yaml`. Call once all that can fail has not. `FILE_EXISTS`
+ * where the folder of the model that the run begins from would be removed with it.
+ */
+export function startRunFolder(folder: RunFolder, config: TrainerConfig, modelFolder?: string): void {
+  if (existsSync(folder.config)) {
+    if (modelFolder !== undefined && liesIn(folder.path, modelFolder)) {
+      throw new SpectraError('FILE_EXISTS', {
+        message: `the run would overwrite the model that it begins from, ${modelFolder}.`,
+        where: folder.path,
+        fix: 'Give the new run another name with --set name=….',
+      });
+    }
+    rmSync(folder.path, { recursive: true });
+  }
   makeFolder(folder.checkpoints);
   writeAtomically(folder.config, formatConfig(config));
+}
+
+function liesIn(folder: string, path: string): boolean {
+  const way = relative(realpathSync(folder), realpathSync(path));
+  return way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way);
 }
 
 /** With the folders above it. */

@@ -70,7 +70,7 @@ export async function runTraining(
   const trainer = await Trainer.create(config, data.stream, source);
   let sink: MetricSink | undefined;
   try {
-    if (found === undefined) startRunFolder(folder, config);
+    if (found === undefined) startRunFolder(folder, config, source.folder);
     else {
       await restoreCheckpoint(trainer, found.checkpoint, found.state);
       writeAtomically(folder.config, formatConfig(config));

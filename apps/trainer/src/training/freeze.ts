@@ -1,17 +1,26 @@
 /** Which parameters train. */
-import { type Parameter, SpectraError, settingsOf } from '@spectra/tensor';
+import { groupOf, type Parameter, SpectraError, settingsOf } from '@spectra/tensor';
 import type { TrainerConfig } from '../config/schema.ts';
 import { optimizerGroups } from './optimizer.ts';
 
 /**
  * Freezes the parameters whose group has the rate 0: they get no gradient, no moments and no decay. `CONFIG_INVALID`
- * if none is left.
+ * if none is left, and for a pattern that no name fits. (A role that a model lacks is no mistake: one configuration
+ * serves dense models and mixtures.)
  */
 export function freezeParameters(
   parameters: readonly Parameter[],
   optim: Pick<TrainerConfig['optim'], 'groups'>,
 ): void {
   const groups = optimizerGroups(optim);
+  for (const [index, group] of groups.entries()) {
+    if (group.match === undefined || parameters.some(parameter => groupOf(parameter, [group]))) continue;
+    throw new SpectraError('CONFIG_INVALID', {
+      message: `no parameter${group.role === undefined ? '' : ` of role ${group.role}`} has a name that fits ${group.match}.`,
+      where: `optim.groups.${index}`,
+      fix: '`spectra-trainer inspect MODEL` lists the names; patterns are searched for in them.',
+    });
+  }
   for (const parameter of parameters) {
     if (settingsOf(parameter, groups, 0).learningRateRatio === 0) parameter.trainable = false;
   }

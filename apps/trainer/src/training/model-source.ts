@@ -24,12 +24,20 @@ export interface ModelSource {
   readonly weights: boolean;
 }
 
-/** Of a run that begins. Errors: `FILE_MISSING`, `NETWORK`, those of `loadModelDescription`. */
+/** Of a run that begins. Errors: `CONFIG_INVALID`, `FILE_MISSING`, `NETWORK`, those of `loadModelDescription`. */
 export async function openModelSource(config: TrainerConfig): Promise<ModelSource> {
   const { model } = config;
   if (!isPretrained(model)) return freshSource(config);
   const { from, revision } = model;
-  const folder = existsSync(from)
+  const local = existsSync(from);
+  if (local && revision !== undefined) {
+    throw new SpectraError('CONFIG_INVALID', {
+      message: `model.from is the folder ${from}, which has no revisions.`,
+      where: 'model.revision',
+      fix: 'Remove it, or start where no folder has the name of the model on the Hub.',
+    });
+  }
+  const folder = local
     ? (await resolveModelPath(from)).model
     : await modelFolder(from, revision === undefined ? {} : { revision });
   return pretrainedSource(folder, model, true);

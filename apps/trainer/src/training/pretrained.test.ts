@@ -55,6 +55,39 @@ describe('a run from a model', () => {
     expect(next.losses[0]!).toBeLessThan(straight.losses[0]!);
   });
 
+  it('on bytes does not keep the tokenizer of a model that had another', async () => {
+    const tokenizer = JSON.stringify({ model: { type: 'BPE', vocab: {}, merges: [] } });
+    const from = runs.model('mixtral', { 'tokenizer.json': tokenizer, LICENSE: 'free' }, 'with-tokenizer');
+    const { checkpoint } = await runs.train(runs.config('bytes', from, BYTES, 'train.steps=1'));
+    expect(existsSync(join(checkpoint, 'LICENSE'))).toBe(true);
+    expect(existsSync(join(checkpoint, 'tokenizer.json'))).toBe(false);
+  });
+
+  it('does not overwrite the model that it begins from', async () => {
+    const from = runs.model('mixtral');
+    const { checkpoint } = await runs.train(runs.config('kept', from, BYTES, 'train.steps=1'));
+    for (const source of [checkpoint, runs.path('runs', 'kept')]) {
+      const again = runs.train(runs.config('kept', source, BYTES, 'train.steps=1'));
+      await expect(again).rejects.toMatchObject({ code: 'FILE_EXISTS' });
+    }
+    expect(existsSync(checkpoint)).toBe(true);
+  });
+
+  it('refuses a revision of a folder and a pattern that no parameter fits', async () => {
+    const from = runs.model('mixtral');
+    const revised = runs.config('revised', from, BYTES, 'model.revision=main');
+    await expect(runs.train(revised)).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      where: 'model.revision',
+    });
+    const missed = runs.config('missed', from, BYTES, 'optim.groups=[{match: "exprets", lr_ratio: 0}]');
+    await expect(runs.train(missed)).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      where: 'optim.groups.0',
+    });
+    expect(existsSync(runs.path('runs', 'missed'))).toBe(false);
+  });
+
   it('of quantised weights saves wide ones and says so', async () => {
     const from = runs.model('gpt_oss_mxfp4');
     const { checkpoint } = await runs.train(runs.config('wide', from, BYTES, 'train.steps=1'));

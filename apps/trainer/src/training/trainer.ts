@@ -85,13 +85,14 @@ export class Trainer {
       });
     }
     const model = await makeModel(config, source);
+    let pool: WorkerPool | undefined;
     try {
       const sizes = countParameters(model.parameters());
       const existing = source.folder === undefined ? undefined : source.description.config;
-      const pool =
-        extra > 0 ? await WorkerPool.start(extra, { slots, sizes, config, existing, backend }) : undefined;
+      if (extra > 0) pool = await WorkerPool.start(extra, { slots, sizes, config, existing, backend });
       return new Trainer(config, model, stream, pool);
     } catch (error) {
+      await pool?.stop();
       model.dispose();
       throw error;
     }

@@ -35,6 +35,12 @@ it('a thread that cannot start says why', async () => {
   });
 });
 
+it('no thread stays where one cannot start', async () => {
+  const before = process.getActiveResourcesInfo().filter(name => name === 'MessagePort').length;
+  await expect(WorkerPool.start(3, options('no-such-backend'))).rejects.toMatchObject({ code: 'VALUE' });
+  expect(process.getActiveResourcesInfo().filter(name => name === 'MessagePort').length).toBe(before);
+});
+
 it('an error of a micro-batch keeps its code', async () => {
   const pool = await WorkerPool.start(1, options('cpu'));
   const [result] = pool.run(0, { jobs: [{ index: 0, job: {} as never }], routerStates: [] });

@@ -66,7 +66,12 @@ export class WorkerPool {
     };
     const threads = Array.from({ length: count }, () => spawnWorker(setup));
     const pool = new WorkerPool(setup, threads);
-    await Promise.all(threads.map(thread => pool.attach(thread)));
+    try {
+      await Promise.all(threads.map(thread => pool.attach(thread)));
+    } catch (error) {
+      await pool.stop();
+      throw error;
+    }
     return pool;
   }
 

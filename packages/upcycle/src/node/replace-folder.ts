@@ -54,12 +54,19 @@ export async function replaceRouterFolder(
   }
 }
 
-/** The plan of a replacement; reads headers only, so that a router that would be fitted counts as a fresh one. */
-export async function planReplacementFolder(from: string, options: ReplacementOptions): Promise<UpcyclePlan> {
+/**
+ * The plan of a replacement: a router that would be fitted counts as a fresh one. Reads headers only, but for a factor
+ * that has to be measured on the calibration.
+ */
+export async function planReplacementFolder(
+  from: string,
+  options: ReplacementOptions & RouterStart,
+): Promise<UpcyclePlan> {
   const description = await loadModelDescription(from);
+  const measured = await fromModel(from, description, { ...options, init: 'fresh' });
   const store = await openModel(from);
   try {
-    return planReplacement(store, description, options);
+    return planReplacement(store, description, { ...options, ...measured });
   } finally {
     await store.close();
   }
