@@ -1,4 +1,5 @@
 export * from './averages.ts';
+export * from './copied-router.ts';
 export * from './cosine-router.ts';
 export * from './expert-choice-router.ts';
 export * from './expert-load.ts';

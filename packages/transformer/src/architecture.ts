@@ -87,6 +87,8 @@ export interface MoeShape {
   readonly limit?: number | undefined;
   /** A network that every token passes; `gated`: times one sigmoid per token. */
   readonly shared?: { readonly intermediate: number; readonly gated: boolean } | undefined;
+  /** Consecutive copies of each expert, which the router scores as one; 1 by default. */
+  readonly copies?: number | undefined;
   /** ρ, factor on the sum of the routed experts. */
   readonly scale: number;
   readonly router: RouterConfig;

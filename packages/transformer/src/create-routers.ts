@@ -1,6 +1,6 @@
 /** Makes the routers of a model's mixture-of-experts layers from their configuration. */
 import { gruSwitchRouters, rmoeRouters, spectraRouters } from '@spectra/gru-router';
-import type { Router } from '@spectra/routing';
+import { CopiedRouter, type Router } from '@spectra/routing';
 import type { Rng } from '@spectra/tensor';
 import type { Architecture } from './architecture.ts';
 import { createRouter, softmaxOptions } from './create-router.ts';
@@ -18,11 +18,11 @@ export function createRouters(
   wanted?: readonly number[],
 ): Map<number, Router> {
   if (moe === undefined) return new Map();
-  const { router, experts, k } = moe;
+  const { router, copies = 1 } = moe;
   const sparse = layers.flatMap((layer, index) => (layer.sparse ? [index] : []));
   const prefix = (layer: number | undefined): string =>
     layer === undefined ? 'model.router.' : `model.layers.${sparse[layer]}.mlp.router.`;
-  const sizes = { hidden, experts, k };
+  const sizes = { hidden, experts: moe.experts / copies, k: moe.k / copies };
   const stack = { ...sizes, layers: sparse.length };
   const places = [...sparse.keys()].filter(place => wanted?.includes(sparse[place]!) ?? true);
   const made = ((): Router[] => {
@@ -47,5 +47,6 @@ export function createRouters(
         });
     }
   })();
-  return new Map(made.map((one, i) => [sparse[places[i]!]!, one]));
+  const all = copies === 1 ? made : made.map(one => new CopiedRouter(one, copies));
+  return new Map(all.map((one, i) => [sparse[places[i]!]!, one]));
 }

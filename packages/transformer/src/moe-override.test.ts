@@ -39,6 +39,7 @@ describe('spectra_moe in config.json', () => {
     [{ ...whole, layers: [3] }, /no layer 3/],
     [{ ...whole, router: { kind: 'spectra', groups: 3 } }, /multiples of the router's groups 3/],
     [{ ...whole, colour: 'red' } as MoeOverrideInput, /colour/],
+    [{ ...whole, copies: 3 }, /multiples of the router's groups 1 times the copies 3/],
     [{ ...whole, format_version: 2 } as unknown as MoeOverrideInput, /format_version/],
   ])('%j is no mixture', (override, message) => {
     expect(() => described('llama', override)).toThrow(invalid(message));

@@ -18,6 +18,11 @@ export const moeOverrideSchema = z.strictObject({
   shared_intermediate_size: positiveInteger
     .optional()
     .describe('Inner width of the network that every token passes; none by default.'),
+  copies: positiveInteger
+    .optional()
+    .describe(
+      'Consecutive copies of each expert, which the router scores as one and which share its gate; 1 by default.',
+    ),
   scale: z.number().positive().optional().describe('ρ, factor on the sum of the routed experts.'),
   router: routerConfigSchema.optional().describe('How tokens find their experts.'),
 });
@@ -49,6 +54,7 @@ export function overrideMoe(architecture: Architecture, value: unknown, file: Co
     bias: base?.bias ?? dense.bias,
     limit: base?.limit,
     shared,
+    copies: given.copies ?? 1,
     scale: given.scale ?? base?.scale ?? 1,
     router: need('router', given.router ?? base?.router),
     initializerStd: base?.initializerStd ?? 0.02,
@@ -63,12 +69,13 @@ export function overrideMoe(architecture: Architecture, value: unknown, file: Co
   };
 }
 
-function checkMoe({ experts, k, router }: MoeShape, file: ConfigFile): void {
+function checkMoe({ experts, k, copies = 1, router }: MoeShape, file: ConfigFile): void {
   if (k > experts) throw file.invalid(`${MOE_OVERRIDE}: k ${k} is more than the ${experts} experts.`);
   const groups = router.kind === 'spectra' ? router.groups : 1;
-  if (experts % groups !== 0 || k % groups !== 0) {
+  const unit = copies * groups;
+  if (experts % unit !== 0 || k % unit !== 0) {
     throw file.invalid(
-      `${MOE_OVERRIDE}: experts ${experts} and k ${k} must be multiples of the router's groups ${groups}.`,
+      `${MOE_OVERRIDE}: experts ${experts} and k ${k} must be multiples of the router's groups ${groups} times the copies ${copies}.`,
     );
   }
 }

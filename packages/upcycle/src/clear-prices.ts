@@ -4,6 +4,11 @@ import type { HostArray, Router } from '@spectra/routing';
 /** SPECTRA's prices and potentials, the correction bias of sigmoid routers, the prices of quantile balancing. */
 const PRICES = ['price', 'price_average', 'potentials', 'potentials_average', 'correction_bias', 'beta'];
 
+/** Whether the router has such. */
+export function hasPrices(router: Router): boolean {
+  return Object.keys(router.state()).some(name => PRICES.includes(name));
+}
+
 /** The router then chooses by its scores alone, as before any step; what it knows of its experts stays. */
 export function clearPrices(router: Router): void {
   const cleared = ([name, { shape, data }]: [string, HostArray]): [string, HostArray] => {

@@ -1,5 +1,5 @@
 import { noLeaks, testBackend } from '@spectra/testing';
-import { DecoderModel, routerConfigSchema } from '@spectra/transformer';
+import { DecoderModel, describeModel, FAMILIES, routerConfigSchema } from '@spectra/transformer';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type ConversionOptions, replaceRouter, upcycle } from './index.ts';
@@ -105,5 +105,35 @@ describe('replaceRouter', () => {
       model.dispose();
       other.dispose();
     });
+  });
+});
+
+it('a model of a family of one’s own is converted in its family', async () => {
+  const own = { ...FAMILIES.find(({ modelType }) => modelType === 'llama')!, modelType: 'mine' };
+  await noLeaks(async () => {
+    const config = {
+      model_type: 'mine',
+      vocab_size: 29,
+      hidden_size: 16,
+      intermediate_size: 24,
+      num_hidden_layers: 1,
+    };
+    const described = describeModel(
+      {
+        ...config,
+        num_attention_heads: 2,
+        num_key_value_heads: 2,
+        rms_norm_eps: 1e-5,
+        tie_word_embeddings: true,
+      },
+      { families: [own] },
+    );
+    const dense = new DecoderModel(described, { seed: 1 });
+    const sparse = await upcycle(dense, { mode: 'copy', experts: 4, router: softmax });
+    const wide = await upcycle(sparse, { mode: 'expand' });
+    expect(await difference(dense, wide)).toBeLessThan(1e-5);
+    const replaced = await replaceRouter(wide, router);
+    expect(replaced.description.family).toBe(own);
+    for (const model of [dense, sparse, wide, replaced]) model.dispose();
   });
 });

@@ -56,7 +56,8 @@ async function converted(
   const source = await inMemory(modelTensorSpecs(model));
   const { config, tensors } = await plan(source);
   const specs = tensors.map(tensor => plannedSpec(source, tensor, seed));
-  const result = new DecoderModel(describeModel(config), { uninitialised: true });
+  const description = describeModel(config, { families: [model.description.family] });
+  const result = new DecoderModel(description, { uninitialised: true });
   try {
     await loadModelTensors(result, await inMemory(specs));
   } catch (error) {

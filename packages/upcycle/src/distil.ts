@@ -3,7 +3,7 @@ import { type Agreement, agreement, type HostSelection, variation } from '@spect
 import type { Router } from '@spectra/routing';
 import { checkValue } from '@spectra/tensor';
 import { type DecoderModel, sweepLayers } from '@spectra/transformer';
-import { clearPrices } from './clear-prices.ts';
+import { clearPrices, hasPrices } from './clear-prices.ts';
 import { fitRouters } from './fit-routers.ts';
 import { type Carry, newChoice, oldChoice, type TaughtLayer } from './taught-layer.ts';
 
@@ -66,6 +66,13 @@ export async function distil(
     Number.isSafeInteger(steps) && steps >= 0,
     `steps is ${steps}, it must be a whole number.`,
     'distil',
+  );
+  const [first] = routers.values();
+  checkValue(
+    !balanced || hasPrices(first!),
+    `a router '${first!.kind}' has no prices that could balance its load.`,
+    'distil balanced',
+    "Leave it out, or use 'spectra', 'deepseek-v3', 'ernie' or 'quantile'.",
   );
   const shared = new Set(parameters).size < parameters.length;
   const rows = [...calibration.keys()];

@@ -67,6 +67,52 @@ describe('a mixture of experts and its expansion compute the same', () => {
   });
 });
 
+describe('a mixture with a router of ours and its expansion compute the same', () => {
+  let folder = '';
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'expand-ours-'));
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+  const kinds: [string, Record<string, unknown>, number][] = [
+    ['spectra', { router_dim: 4, state_size: 6 }, 2],
+    ['softmax-topk', {}, 1],
+    ['softmax-topk', {}, 2],
+    ['softmax-topk', { normalise: false }, 2],
+    ...['topk', 'deepseek-v3', 'simbal', 'ernie', 'quantile', 'cosine', 'rmoe', 'gru-switch', 's-base'].map(
+      (kind): [string, Record<string, unknown>, number] => [kind, {}, 2],
+    ),
+    ['expert-choice', {}, 2],
+    ['hash', { seed: 3 }, 2],
+  ];
+  it.each(kinds)('%s %j, %i active, twice', async (kind, options, active) => {
+    const router = routerConfigSchema.parse({ kind, ...options });
+    const from = join(workspaceRoot(), 'fixtures', 'hf', 'llama');
+    const { input_ids } = JSON.parse(await readFile(join(from, 'inputs.json'), 'utf8'));
+    const at = (name: string): string => join(folder, `${kind} ${JSON.stringify(options)} ${active} ${name}`);
+    // noise tells the experts apart
+    await upcycleFolder(from, at('sparse'), { ...copy, active, router, noise: 0.5 });
+    for (const [before, after] of [
+      ['sparse', 'double'],
+      ['double', 'fourfold'],
+    ] as const) {
+      const { plan } = await upcycleFolder(at(before), at(after), { mode: 'expand' });
+      expect(plan.exact).toBe(true);
+      const { difference, range } = await verifyModels(at(before), at(after), input_ids);
+      expect(range).toBeGreaterThan(0.1);
+      expect(difference / range).toBeLessThanOrEqual(1e-5);
+    }
+  });
+
+  it('SPECTRA in groups', async () => {
+    const from = join(workspaceRoot(), 'fixtures', 'hf', 'qwen3');
+    const { input_ids } = JSON.parse(await readFile(join(from, 'inputs.json'), 'utf8'));
+    await upcycleFolder(from, join(folder, 'parts'), { ...parts(2, 1), router: spectra, noise: 0.5 });
+    await upcycleFolder(join(folder, 'parts'), join(folder, 'wide'), { mode: 'expand' });
+    const { difference, range } = await verifyModels(join(folder, 'parts'), join(folder, 'wide'), input_ids);
+    expect(difference / range).toBeLessThanOrEqual(1e-5);
+  });
+});
+
 describe('the published family of a dense one', () => {
   let folder = '';
   beforeAll(async () => {

@@ -69,7 +69,8 @@ async function json(
 }
 
 const INDEX = 'model.safetensors.index.json';
-const CASES: [string, string, (files: Files) => Promise<void>, string, Operation[]?][] = [
+type Case = [string, string, (files: Files) => Promise<void>, string, Operation[]?];
+const CASES: Case[] = [
   [
     'a header that is cut off',
     'mixtral',
@@ -188,6 +189,40 @@ const CASES: [string, string, (files: Files) => Promise<void>, string, Operation
       json(files, 'config.json', value => {
         Object.assign(value, { num_experts: 16 });
       }),
+    'CHECKPOINT_MISMATCH',
+    ['expand', 'replace-router', 'load'],
+  ],
+  ...(['mixtral', 'qwen3_moe', 'deepseek_v3'] as const).map(
+    (name): Case => [
+      `a configuration with fewer experts (${name})`,
+      name,
+      files =>
+        json(files, 'config.json', value => {
+          for (const key of ['num_local_experts', 'num_experts', 'n_routed_experts']) {
+            if (value[key] !== undefined) Object.assign(value, { [key]: 4, n_group: 1, topk_group: 1 });
+          }
+        }),
+      'CHECKPOINT_MISMATCH',
+      ['expand', 'replace-router', 'load'],
+    ],
+  ),
+  [
+    'a configuration with fewer layers',
+    'qwen3_moe',
+    files =>
+      json(files, 'config.json', value => {
+        Object.assign(value, { num_hidden_layers: Number(value.num_hidden_layers) - 1 });
+      }),
+    'CHECKPOINT_MISMATCH',
+    ['expand', 'replace-router', 'load'],
+  ],
+  [
+    'a router of another shape',
+    'mixtral',
+    edited(header => {
+      const gate = header['model.layers.1.block_sparse_moe.gate.weight']!;
+      gate.shape = [gate.shape[0]! / 2, gate.shape[1]! * 2];
+    }),
     'CHECKPOINT_MISMATCH',
     ['expand', 'replace-router', 'load'],
   ],

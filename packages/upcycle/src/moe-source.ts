@@ -12,41 +12,45 @@ import {
 } from '@spectra/transformer';
 import { mismatch } from './plan.ts';
 import { routerLayer } from './router-names.ts';
+import { freshRouters } from './router-tensors.ts';
+
+const LAYER = /(?:^|\.)(?:layers|h)\.(\d+)\./;
 
 /** What weights may be, quantised ones as they read. */
 const FLOATS: readonly string[] = ['F32', 'F16', 'BF16', 'F64', 'F8_E4M3', 'F8_E5M2'];
 
-/** Errors: `VALUE` for a dense model, `CHECKPOINT_MISMATCH` for experts or routers that are missing, misshapen or no floats. */
+/**
+ * Errors: `VALUE` for a dense model, `CHECKPOINT_MISMATCH` for experts or routers that are missing, misshapen or no floats,
+ * and for such, or layers, that the configuration does not know of. Reads headers only; `setBackend` must have been awaited.
+ */
 export function moeOf(store: ModelStore, { family, architecture }: ModelDescription): MoeShape {
-  const { moe } = architecture;
+  const { moe, hidden } = architecture;
   checkValue(
     moe !== undefined,
     `${family.modelType} is dense: it has no experts.`,
     store.name,
     'Use mode copy, granular or drop.',
   );
-  for (const layer of sparseLayers(architecture)) {
-    const own = expertTensors(layer, architecture.hidden, moe);
-    const layout = bindTensors(own, family, architecture, name => store.has(name));
-    for (const [name, shape] of storedTensors(layout)) {
-      if (!store.has(name)) throw mismatch(`the tensor ${name} is missing.`, store.name);
-      const { shape: found, dtype } = store.entry(name);
-      if (String(found) !== String(shape)) {
-        throw mismatch(`${name} is [${found}], the configuration asks for [${shape}].`, store.name);
-      }
-      if (!FLOATS.includes(dtype)) throw mismatch(`${name} is ${dtype}: no weights.`, store.name);
+  const own = [
+    ...sparseLayers(architecture).flatMap(layer => expertTensors(layer, hidden, moe)),
+    ...freshRouters(architecture, 0),
+  ];
+  const layout = bindTensors(own, family, architecture, name => store.has(name));
+  const known = storedTensors(layout);
+  for (const [name, shape] of known) {
+    if (!store.has(name)) throw mismatch(`the tensor ${name} is missing.`, store.name);
+    const { shape: found, dtype } = store.entry(name);
+    if (String(found) !== String(shape)) {
+      throw mismatch(`${name} is [${found}], the configuration asks for [${shape}].`, store.name);
     }
+    if (!FLOATS.includes(dtype)) throw mismatch(`${name} is ${dtype}: no weights.`, store.name);
   }
   for (const name of store.names()) {
-    const { dtype } = store.entry(name);
-    if (routerLayer(name) !== undefined && !FLOATS.includes(dtype)) {
-      throw mismatch(`the router's ${name} is ${dtype}: no weights.`, store.name);
+    if (known.has(name) || family.carried?.(name, architecture)) continue;
+    const layer = Number(LAYER.exec(name)?.[1] ?? 0);
+    if (layer >= architecture.layers.length || /\.experts\./.test(name) || routerLayer(name) !== undefined) {
+      throw mismatch(`the configuration has no place for ${name}.`, store.name);
     }
-  }
-  const routed = new Set(store.names().map(routerLayer));
-  const without = sparseLayers(architecture).find(layer => !routed.has(layer) && !routed.has(-1));
-  if (without !== undefined && !['hash', 'random'].includes(moe.router.kind)) {
-    throw mismatch(`layer ${without} has no router.`, store.name);
   }
   return moe;
 }

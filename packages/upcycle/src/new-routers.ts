@@ -4,7 +4,7 @@ import { checkValue, Rng } from '@spectra/tensor';
 import { createRouters, type DecoderModel, describeModel } from '@spectra/transformer';
 import { type Calibration, type DistilOptions, distil } from './distil.ts';
 import { meanGateSum } from './gate-sum.ts';
-import { constantGateSum, type ReplacementOptions, replacedConfig } from './plan-replacement.ts';
+import { constantGateSum, type ReplacementOptions, replacedConfig, rhoFor } from './plan-replacement.ts';
 
 /** How new routers begin: drawn from the seed, or fitted to the old ones' choices, too. */
 export interface RouterStart extends DistilOptions {
@@ -20,13 +20,20 @@ export interface NewRouters {
   readonly fitted?: ReadonlyMap<number, Router>;
 }
 
-/** Whether ρ or the routers depend on what the old ones do. */
+/** Whether ρ or the routers depend on what the old ones do; `VALUE` where that asks for a text that is not given. */
 export function needsModel(
   moe: Parameters<typeof constantGateSum>[0],
   options: ReplacementOptions & RouterStart,
 ): boolean {
+  const { init, calibration } = options;
+  checkValue(
+    init !== 'distil' || calibration !== undefined,
+    'there is no calibration text to fit the router on.',
+    'replaceRouter',
+    'Give one (--text, --input), or use init fresh.',
+  );
   const measured = options.rho === undefined && constantGateSum(moe) === undefined;
-  return options.init === 'distil' || (measured && options.calibration !== undefined);
+  return calibration !== undefined && (init === 'distil' || measured);
 }
 
 /** Measures ρ and fits the routers, where that is asked for. Errors: `VALUE`. */
@@ -35,17 +42,15 @@ export async function newRouters(
   options: ReplacementOptions & RouterStart,
 ): Promise<NewRouters> {
   const { moe } = model.architecture;
-  if (moe === undefined || !needsModel(moe, options)) return {};
   const { calibration, router, seed = 0 } = options;
-  checkValue(
-    calibration !== undefined,
-    'there is no calibration text to fit the router on.',
-    'replaceRouter',
-    'Give one (--text, --input), or use init fresh.',
-  );
-  const rho = options.rho ?? constantGateSum(moe) ?? (await meanGateSum(model, calibration));
+  if (moe === undefined || !needsModel(moe, options) || calibration === undefined) return {};
+  const rho =
+    options.rho ?? rhoFor(router, moe, constantGateSum(moe) ?? (await meanGateSum(model, calibration)));
   if (options.init !== 'distil') return { rho };
-  const { architecture } = describeModel(replacedConfig(model.description, router, rho));
+  const { description } = model;
+  const { architecture } = describeModel(replacedConfig(description, router, rho), {
+    families: [description.family],
+  });
   const fitted = createRouters(architecture, new Rng(seed));
   try {
     await distil(model, fitted, calibration, { ...options, seed });

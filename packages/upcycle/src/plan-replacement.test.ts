@@ -7,7 +7,7 @@ import { routerConfigSchema } from '@spectra/transformer';
 import { loadModel } from '@spectra/transformer/node';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { meanGateSum, replaceRouterFolder } from './node.ts';
+import { meanGateSum, replaceRouterFolder, upcycleFolder } from './node.ts';
 
 beforeAll(testBackend);
 const fixture = (name: string): string => join(workspaceRoot(), 'fixtures', 'hf', name);
@@ -76,6 +76,49 @@ describe('a replaced router', () => {
     const { plan } = await replaceRouterFolder(from, join(folder, 'olmoe'), { router, calibration });
     expect(plan.config).toMatchObject({ spectra_moe: { scale: rho } });
     expect(await gateSum(join(folder, 'olmoe'), input_ids)).toBeCloseTo(rho, 5);
+  });
+
+  it.each([
+    [{ kind: 'spectra', router_dim: 4, state_size: 6, groups: 2 }],
+    [{ kind: 'deepseek-v3', scale: 2.5 }],
+    [{ kind: 'quantile' }],
+    [{ kind: 'cosine' }],
+    [{ kind: 'hash' }],
+  ])('%j sums to what the old gates did', async options => {
+    const to = join(folder, JSON.stringify(options));
+    const next = routerConfigSchema.parse(options);
+    await replaceRouterFolder(fixture('deepseek_v3'), to, { router: next });
+    const { input_ids } = JSON.parse(await readFile(join(fixture('deepseek_v3'), 'inputs.json'), 'utf8'));
+    expect(await gateSum(to, input_ids)).toBeCloseTo(2.5, 5);
+    // and so does one that replaces it
+    const again = `${to}, again`;
+    await replaceRouterFolder(to, again, { router });
+    expect(await gateSum(again, input_ids)).toBeCloseTo(2.5, 5);
+  });
+
+  it.each([[{ kind: 's-base' }], [{ kind: 'expert-choice' }], [{ kind: 'softmax-topk', normalise: false }]])(
+    '%j does not sum to a constant: its factor must be given',
+    async options => {
+      const next = routerConfigSchema.parse(options);
+      const to = join(folder, `raw ${JSON.stringify(options)}`);
+      const asked = replaceRouterFolder(fixture('mixtral'), to, { router: next });
+      await expect(asked).rejects.toMatchObject({ code: 'VALUE', message: expect.stringContaining('new') });
+      const { plan } = await replaceRouterFolder(fixture('mixtral'), to, { router: next, rho: 3 });
+      expect(plan.config).toMatchObject({ spectra_moe: { scale: 3 } });
+    },
+  );
+
+  it('scores copies of an expert apart', async () => {
+    const [doubled, to] = [join(folder, 'doubled'), join(folder, 'apart')];
+    await upcycleFolder(join(folder, 'mixtral'), doubled, { mode: 'expand' });
+    expect((await loadAndDispose(doubled)).architecture.moe).toMatchObject({ experts: 16, k: 4, copies: 2 });
+    await replaceRouterFolder(doubled, to, { router });
+    expect((await loadAndDispose(to)).architecture.moe).toMatchObject({
+      experts: 16,
+      k: 4,
+      copies: 1,
+      scale: 1,
+    });
   });
 
   it('can be replaced again', async () => {

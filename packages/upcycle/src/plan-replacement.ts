@@ -14,13 +14,14 @@ import { CarriedTensor } from './carried-tensor.ts';
 import { moeOf, sparseLayers } from './moe-source.ts';
 import { checkAccounted, type PlannedTensor, totalsOf, type UpcyclePlan } from './plan.ts';
 import { routerLayer } from './router-names.ts';
-import { freshRouters, gatesSumToOne, routerTensors } from './router-tensors.ts';
+import { freshRouters, gateSum, routerTensors } from './router-tensors.ts';
 
 export interface ReplacementOptions {
   readonly router: RouterConfig;
   /**
-   * ρ, factor on the new router's gates, which sum to 1. By default what the old gates sum to: a constant (normalised,
-   * times their `routed_scaling_factor`), or else their mean sum on the calibration text.
+   * ρ, factor on the new router's gates. By default what makes them sum to what the old ones do: those to a constant
+   * (normalised, times their `routed_scaling_factor`), or else to their mean sum on the calibration text. To be given
+   * where the new gates do not sum to a constant.
    */
   readonly rho?: number;
   /** Of the new router; 0 by default. */
@@ -39,15 +40,8 @@ export function planReplacement(
   fitted?: ReadonlyMap<number, Router>,
 ): UpcyclePlan {
   const moe = moeOf(store, source);
-  const rho = options.rho ?? constantGateSum(moe);
-  checkValue(
-    rho !== undefined,
-    `the gates of the old router do not sum to a constant, so that ρ must be given.`,
-    'replaceRouter',
-    'Give rho (--rho), or a calibration text to measure it on (--text, --input).',
-  );
-  const config = replacedConfig(source, options.router, rho);
-  const { architecture } = describeModel(config);
+  const config = replacedConfig(source, options.router, options.rho ?? rhoFor(options.router, moe));
+  const { architecture } = describeModel(config, { families: [source.family] });
   const sparse = new Set([-1, ...sparseLayers(architecture)]);
   const { stored } = store;
   const old = (name: string): boolean => sparse.has(routerLayer(name) ?? -2);
@@ -87,10 +81,13 @@ export function planReplacement(
   };
 }
 
-/** The configuration with another router, whose gates ρ multiplies: `VALUE` unless that is positive. */
+/**
+ * The configuration with another router, whose gates ρ multiplies: `VALUE` unless that is positive. The new router tells
+ * copies of an expert apart.
+ */
 export function replacedConfig(source: ModelDescription, router: RouterConfig, rho: number): Json {
   checkValue(rho > 0 && Number.isFinite(rho), `rho is ${rho}, it must be positive.`, 'replaceRouter');
-  const before = source.config[MOE_OVERRIDE] as Json | undefined;
+  const { copies: _, ...before } = (source.config[MOE_OVERRIDE] ?? {}) as Json;
   return {
     ...source.config,
     [MOE_OVERRIDE]: { ...before, format_version: 1, scale: rho, router },
@@ -98,7 +95,25 @@ export function replacedConfig(source: ModelDescription, router: RouterConfig, r
 }
 
 /** What the gates of every token sum to, with the layer's ρ. */
-export function constantGateSum({ router, k, scale }: MoeShape): number | undefined {
-  if (router.kind === 'topk') return router.normalise ? router.scale * scale : undefined;
-  return gatesSumToOne(router, k) ? scale : undefined;
+export function constantGateSum({ router, k, scale, copies = 1 }: MoeShape): number | undefined {
+  const sum = gateSum(router, k / copies);
+  return sum === undefined ? undefined : sum * scale;
+}
+
+/** The factor that makes a new router's gates sum to what the old ones do; `VALUE` where either is no constant. */
+export function rhoFor(router: RouterConfig, moe: MoeShape, old = constantGateSum(moe)): number {
+  checkValue(
+    old !== undefined,
+    `the gates of the old router do not sum to a constant, so that ρ must be given.`,
+    'replaceRouter',
+    'Give rho (--rho), or a calibration text to measure it on (--text, --input).',
+  );
+  const sum = gateSum(router, moe.k);
+  checkValue(
+    sum !== undefined,
+    `the gates of the new '${router.kind}' router do not sum to a constant, so that ρ must be given.`,
+    'replaceRouter',
+    `Give rho (--rho): the old gates sum to ${old}.`,
+  );
+  return old / sum;
 }

@@ -18,7 +18,7 @@ import { familyTarget } from './family-target.ts';
 import { layerTensors, placed, type Shares } from './layer-tensors.ts';
 import { type Resolved, resolveOptions, type SharedStart, type UpcycleOptions } from './options.ts';
 import { checkAccounted, mismatch, type PlannedTensor, totalsOf, type UpcyclePlan } from './plan.ts';
-import { freshRouters, gatesSumToOne, hasLinearGate } from './router-tensors.ts';
+import { freshRouters, gateSum, hasLinearGate } from './router-tensors.ts';
 
 /**
  * What `upcycle` will write: reads headers only; `setBackend` must have been awaited, for the fresh routers. Errors:
@@ -39,7 +39,7 @@ export async function planUpcycle(
   checkBackbone(store, source);
   const resolved = resolveOptions(options, dense.dense.intermediate, dense.layers.length);
   const { config, shared } = targetConfig(source, resolved, options.shared);
-  const target = describeModel(config);
+  const target = describeModel(config, { families: [source.family] });
   const moe = target.architecture.moe!;
   checkDivision(resolved, moe.router);
   const shares = sharesOf(shared, resolved);
@@ -170,5 +170,8 @@ function inexact(resolved: Resolved, { router, k }: MoeShape, shared: SharedStar
   if (shared === 'zero') return undefined;
   if (resolved.noise > 0) return 'noise is added to the experts';
   if (resolved.drop > 0) return 'a share of the units is drawn anew';
-  return gatesSumToOne(router, k) ? undefined : `the gates of this '${router.kind}' router do not sum to 1`;
+  // SPECTRA's sum to 1 in each of its groups
+  const wanted = router.kind === 'spectra' ? router.groups : 1;
+  const sums = gateSum(router, k) === wanted;
+  return sums ? undefined : `the gates of this '${router.kind}' router do not sum to 1`;
 }

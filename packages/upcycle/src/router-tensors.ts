@@ -91,24 +91,28 @@ export function hasLinearGate(router: RouterConfig): boolean {
   );
 }
 
-/** Whether the k gates sum to 1 (SPECTRA: in each of its groups). */
-export function gatesSumToOne(router: RouterConfig, k: number): boolean {
+/** What the gates of every token sum to, before the layer's ρ; none where that is no constant. */
+export function gateSum(router: RouterConfig, k: number): number | undefined {
   switch (router.kind) {
     case 'spectra':
-      return true;
+      return router.groups;
     case 'topk':
     case 'deepseek-v3':
     case 'simbal':
     case 'ernie':
-      return router.normalise && router.scale === 1;
+      return router.normalise ? router.scale : undefined;
     case 'quantile':
-      return router.normalise;
+      return router.normalise ? 1 : undefined;
     case 'softmax-topk':
     case 'cosine':
     case 'rmoe':
     case 'gru-switch':
-      return router.normalise ?? k >= 2;
-    default:
-      return false;
+      return (router.normalise ?? k >= 2) ? 1 : undefined;
+    case 'hash':
+    case 'random':
+      return 1;
+    case 'expert-choice':
+    case 's-base':
+      return undefined;
   }
 }

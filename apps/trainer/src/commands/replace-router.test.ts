@@ -60,10 +60,24 @@ it('fits the router to a text and says how well', async () => {
 
 it.each([
   [{ text: 'a', input: 'b' }, 'USAGE'],
-  [{ text: 'nowhere.txt' }, 'FILE_MISSING'],
+  [{ to: 'x', text: 'nowhere.txt' }, 'FILE_MISSING'],
   [{}, 'USAGE'],
   [{ to: 'x', init: 'distil' }, 'VALUE'],
   [{ to: 'x', text: join(fixture('mixtral'), 'config.json'), length: 1e6 }, 'USAGE'],
+  [{ to: 'x', json: true }, 'USAGE'],
+  [{ to: 'x', balanced: true }, 'USAGE'],
+  [{ to: 'x', steps: 3 }, 'USAGE'],
+  [{ to: fixture('olmoe'), init: 'distil', input: join(fixture('mixtral'), 'inputs.json') }, 'FILE_EXISTS'],
+  [
+    {
+      to: 'x',
+      router: 'softmax-topk',
+      init: 'distil',
+      balanced: true,
+      input: join(fixture('mixtral'), 'inputs.json'),
+    },
+    'VALUE',
+  ],
   [{ to: 'x', router: 'magic' }, 'USAGE'],
   [{ to: 'x', routerOptions: '5' }, 'USAGE'],
   [{ to: 'x', routerOptions: '[]' }, 'USAGE'],

@@ -38,6 +38,7 @@ export interface ReplaceFlags extends RouterFlags {
 }
 
 export async function replaceRouterCommand(flags: ReplaceFlags): Promise<void> {
+  checkFlags(flags);
   keepHeapSmall();
   await setBackend(flags.backend ?? 'auto');
   const path = await resolveModelPath(flags.from);
@@ -57,12 +58,24 @@ export async function replaceRouterCommand(flags: ReplaceFlags): Promise<void> {
     printPlan(await planReplacementFolder(path.model, options), flags.json);
     return;
   }
-  if (flags.to === undefined) throw usage('--to names no folder to write.', 'Give one, or --plan.');
-  const { plan, written } = await replaceRouterFolder(path.model, flags.to, options);
+  const { plan, written } = await replaceRouterFolder(path.model, flags.to!, options);
   printDropped(plan);
   const bytes = Object.values(written).reduce((sum, { size }) => sum + size, 0);
   console.log(planSummary(plan));
   console.log(`${flags.to}: ${formatBytes(bytes)} written, all other shards are links`);
+}
+
+/** `USAGE` for what is missing, and for what would be ignored. */
+function checkFlags({ to, plan, json, init, steps, lr, balanced, text, input }: ReplaceFlags): void {
+  if (to === undefined && !plan) throw usage('--to names no folder to write.', 'Give one, or --plan.');
+  if (json && !plan) throw usage('--json prints a plan.', 'Give --plan, too.');
+  if (text !== undefined && input !== undefined) throw usage('--text and --input exclude each other.');
+  const fitting = Object.entries({ steps, lr, balanced: balanced || undefined }).find(
+    ([, value]) => value !== undefined,
+  );
+  if (init === 'fresh' && fitting !== undefined) {
+    throw usage(`--${fitting[0]} is of a fit.`, 'Give --init distil, too.');
+  }
 }
 
 /** The one that is named; SPECTRA without options is the one that suits the model's size, and says so. */
@@ -83,7 +96,6 @@ async function wantedRouter(flags: ReplaceFlags, folder: string): Promise<Router
 
 async function calibrationOf(flags: ReplaceFlags, path: ModelPath): Promise<Calibration | undefined> {
   const { text, input, length } = flags;
-  if (text !== undefined && input !== undefined) throw usage('--text and --input exclude each other.');
   if (input !== undefined) {
     const { input_ids: ids, attention_mask: mask } = readForwardFile(input);
     if (mask?.flat().some(value => !value)) throw usage('--input has padding.', 'Give rows without it.');

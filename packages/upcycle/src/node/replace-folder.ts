@@ -1,7 +1,9 @@
 /** Replaces the router of a model in a folder: new files hold the router, the others are shared with the source. */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { indexText, type StreamedSpec, specBytes } from '@spectra/checkpoint';
 import { companionFiles, openModel, type WrittenFile, writeModelFolder } from '@spectra/checkpoint/node';
+import { SpectraError } from '@spectra/tensor';
 import type { ModelDescription } from '@spectra/transformer';
 import { loadModel, loadModelDescription } from '@spectra/transformer/node';
 import { disposeRouters, type NewRouters, needsModel, newRouters, type RouterStart } from '../new-routers.ts';
@@ -19,6 +21,14 @@ export async function replaceRouterFolder(
   to: string,
   options: ReplacementOptions & RouterStart,
 ): Promise<{ readonly plan: UpcyclePlan; readonly written: Record<string, WrittenFile> }> {
+  if (existsSync(to)) {
+    // before minutes are spent on a fit
+    throw new SpectraError('FILE_EXISTS', {
+      message: 'it exists already.',
+      where: to,
+      fix: 'Give another folder, or remove this one.',
+    });
+  }
   const description = await loadModelDescription(from);
   const { fitted, ...measured } = await fromModel(from, description, options);
   const store = await openModel(from);
