@@ -11,6 +11,8 @@ test.each([
   [3, 4],
   [5, 7],
   [4, 26],
+  [1, 33],
+  [67, 3],
 ])('swiglu of %i rows to %i', async (rows, width) => {
   await checkOp({
     shapes: { h: [rows, 2 * width] },
