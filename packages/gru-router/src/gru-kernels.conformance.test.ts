@@ -29,6 +29,7 @@ const CASES: Readonly<Record<string, Case>> = {
   'a state of a tile and two': { shape: [2, 9, 18], live: 0.7, starts: 0.2 },
   'a state of two tiles and one': { shape: [2, 4, 33], live: 0.7, starts: 0.2 },
   'gates past a workgroup': { shape: [2, 3, 131] },
+  'one position, tiles of 32 and 64 rows': { shape: [577, 1, 130], live: 0.8, starts: 0.3 },
   ...Object.fromEntries(Array.from({ length: 6 }, (_, seed) => [`drawn ${seed}`, drawn(seed)])),
 };
 

@@ -68,6 +68,9 @@ const layers: Record<string, Layer> = {
   'a width of one': random(9, 10, 1, 1, 2, 1),
   'a single number of everything': random(10, 1, 1, 1, 1, 1),
   'an activation wider than a workgroup': random(11, 7, 5, 131, 2, 1),
+  'tiles of 64 rows and columns, tails of both': random(13, 280, 3, 129, 8, 2),
+  'tiles of 32 rows and columns, tails of both': random(14, 280, 130, 34, 8, 2),
+  'outer products in tiles of 64': random(15, 140, 70, 129, 8, 2),
   'more experts than a workgroup, most of them empty': random(12, 20, 3, 2, 300, 2),
   'padding between tokens': {
     tokens: 9,
