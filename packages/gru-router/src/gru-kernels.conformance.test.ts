@@ -18,6 +18,7 @@ interface Case {
 
 const CASES: Readonly<Record<string, Case>> = {
   'one of everything': { shape: [1, 1, 1] },
+  'no sequence': { shape: [0, 3, 4], live: 1 },
   'one token, state of a vector and one': { shape: [1, 1, 5] },
   'one position of many sequences': { shape: [67, 1, 16] },
   'one position, padding and documents': { shape: [9, 1, 7], live: 0.6, starts: 0.5 },

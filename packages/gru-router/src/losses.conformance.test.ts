@@ -11,6 +11,7 @@ const golden = fixture('losses');
 
 /** Rows of probabilities that end within a vector and a workgroup, zeros among them. */
 describe.each([
+  [0, 3],
   [1, 1],
   [1, 7],
   [5, 4],

@@ -24,6 +24,7 @@ interface Case {
 const third = (t: number): boolean => t % 3 === 1;
 const CASES: Readonly<Record<string, Case>> = {
   'one token, one expert, one dimension': { shape: [1, 1, 1] },
+  'no token': { shape: [0, 4, 3] },
   'odd sizes and padding': { shape: [7, 5, 3], padding: third },
   'a given Gram matrix': { shape: [6, 4, 9], given: true },
   'one token': { shape: [1, 7, 5] },

@@ -68,6 +68,7 @@ const layers: Record<string, Layer> = {
   'a width of one': random(9, 10, 1, 1, 2, 1),
   'a single number of everything': random(10, 1, 1, 1, 1, 1),
   'an activation wider than a workgroup': random(11, 7, 5, 131, 2, 1),
+  'no token': { tokens: 0, hidden: 4, inner: 3, experts: 2, indices: [] },
   'tiles of 64 rows and columns, tails of both': random(13, 280, 3, 129, 8, 2),
   'tiles of 32 rows and columns, tails of both': random(14, 280, 130, 34, 8, 2),
   'outer products in tiles of 64': random(15, 140, 70, 129, 8, 2),
@@ -82,11 +83,14 @@ const layers: Record<string, Layer> = {
   ...Object.fromEntries(Array.from({ length: 6 }, (_, seed) => [`drawn ${seed}`, drawn(seed)])),
 };
 
+const indicesOf = ({ indices }: Layer): Tensor2D =>
+  tf.tensor2d(indices.flat(), [indices.length, indices[0]?.length ?? 2], 'int32');
+
 type Inputs = [x: Tensor2D, weights: Tensor2D, up: Tensor3D, down: Tensor3D];
 
 function draw({ tokens, hidden, inner, experts, indices }: Layer): Inputs {
   const rng = new Rng(tokens + 100 * hidden);
-  const slots = indices[0]!.length;
+  const slots = indices[0]?.length ?? 2;
   return [
     rng.normalTensor([tokens, hidden]) as Tensor2D,
     rng.normalTensor([tokens, slots]) as Tensor2D,
@@ -139,7 +143,7 @@ async function slotBySlot({ hidden, inner, indices }: Layer, inputs: Inputs, dy:
 describe.each(Object.entries(layers))('%s', (_, layer) => {
   it('has a plan of slots by expert', async () => {
     const slots = layer.indices.flat();
-    const plan = dispatchPlan(tf.tensor2d(layer.indices, undefined, 'int32'), layer.experts);
+    const plan = dispatchPlan(indicesOf(layer), layer.experts);
     const live = slots.map((_, slot) => slot).filter(slot => slots[slot]! >= 0);
     const order = live.toSorted((a, b) => slots[a]! - slots[b]! || a - b);
     const found = [...(await plan.slotOfRow.data())];
@@ -155,7 +159,7 @@ describe.each(Object.entries(layers))('%s', (_, layer) => {
 
   it('is what slots give one by one, as one operation and as parts, forward and gradient', async () => {
     const inputs = draw(layer);
-    const plan = dispatchPlan(tf.tensor2d(layer.indices, undefined, 'int32'), layer.experts);
+    const plan = dispatchPlan(indicesOf(layer), layer.experts);
     const parts = (...[x, weights, up, down]: Inputs): Tensor2D => {
       const h = groupedMatMul(dispatchRows(x, plan), up, plan.offsets);
       return combineRows(groupedMatMul(swiglu(h), down, plan.offsets), weights, plan);
@@ -183,7 +187,7 @@ describe.each(Object.entries(layers))('%s', (_, layer) => {
 
   it('is the same from the chosen experts on, without a plan', async () => {
     const inputs = draw(layer);
-    const indices = tf.tensor2d(layer.indices, undefined, 'int32');
+    const indices = indicesOf(layer);
     const planned = expertMixture(...inputs, dispatchPlan(indices, layer.experts));
     await near(routedMixture(...inputs, indices), await planned.data<'float32'>(), 'y');
   });
@@ -199,7 +203,7 @@ async function near(found: Tensor, wanted: ArrayLike<number>, name: string): Pro
 it('keeps no tensor', async () => {
   const layer = layers['dropped slots']!;
   const inputs = draw(layer);
-  const indices = tf.tensor2d(layer.indices, undefined, 'int32');
+  const indices = indicesOf(layer);
   await noLeaks(() =>
     tf.tidy(() => {
       const plan = dispatchPlan(indices, layer.experts);

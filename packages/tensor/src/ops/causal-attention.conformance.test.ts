@@ -122,6 +122,7 @@ const SMALL: Shape = { batch: 2, length: 5, keys: 5, heads: 2, keyHeads: 2, widt
 
 describe('causal attention', () => {
   test('plain', () => check(SMALL));
+  test('no sequence', () => check({ ...SMALL, batch: 0 }));
   test('one token', () => check({ ...SMALL, length: 1, keys: 1 }));
   test('odd sizes, shared key heads', () =>
     check({ ...SMALL, length: 7, keys: 7, heads: 6, keyHeads: 2, width: 3 }));

@@ -18,6 +18,7 @@ function oracle(x: Float64Array, targets: number[], weights: number[], width: nu
 }
 
 test.each([
+  [0, 3],
   [1, 1],
   [4, 5],
   [6, 16],

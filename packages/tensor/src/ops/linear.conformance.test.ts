@@ -7,6 +7,7 @@ import { checkOp } from './oracle.ts';
 beforeAll(testBackend);
 
 test.each([
+  [0, 3, 4],
   [1, 1, 1],
   [1, 9, 21],
   [7, 5, 17],

@@ -17,6 +17,7 @@ function oracle(x: Float64Array, weight: Float64Array, epsilon: number): Float64
 }
 
 test.each([
+  [0, 3],
   [1, 1],
   [3, 4],
   [5, 7],

@@ -7,6 +7,7 @@ import { rotary } from './rotary.ts';
 beforeAll(testBackend);
 
 test.each([
+  { batch: 0, length: 3, heads: 2, width: 4, turned: 4, tables: 1 },
   { batch: 2, length: 3, heads: 2, width: 8, turned: 8, tables: 2 },
   { batch: 2, length: 5, heads: 1, width: 6, turned: 6, tables: 1 },
   { batch: 1, length: 2, heads: 3, width: 12, turned: 8, tables: 1 },

@@ -7,6 +7,7 @@ import { swiglu } from './swiglu.ts';
 beforeAll(testBackend);
 
 test.each([
+  [0, 3],
   [1, 1],
   [3, 4],
   [5, 7],
