@@ -1,4 +1,5 @@
 /** Golden values (PyTorch, NumPy in float64), forward and gradient, on the backend under test. */
+import { Rng } from '@spectra/tensor';
 import { expectClose, fixture, noLeaks, testBackend } from '@spectra/testing';
 import type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
@@ -79,6 +80,47 @@ describe('orthogonality loss', () => {
       }
     });
   }
+});
+
+/** Sizes that end within a tile, a workgroup and what one workgroup takes. */
+describe.each([1, 2, 3, 5, 17, 33, 65, 128, 129])('spectral term of %i experts', E => {
+  /** Q Λ Q with the reflection Q = I − 2uuᵀ, and its first eigenvector. */
+  const symmetric = (eigenvalues: readonly number[]) => {
+    const drawn = new Rng(E).fillNormal(new Float32Array(E));
+    const length = Math.hypot(...drawn);
+    const Q = (i: number, e: number): number =>
+      Number(i === e) - (2 * drawn[i]! * drawn[e]!) / (length * length);
+    const entry = (i: number, e: number): number =>
+      eigenvalues.reduce((sum, x, k) => sum + x * Q(i, k) * Q(k, e), 0);
+    return { A: square(entry), v: (i: number) => Q(i, 0) };
+  };
+  const square = (entry: (i: number, e: number) => number): Float32Array =>
+    Float32Array.from({ length: E * E }, (_, at) => entry(Math.floor(at / E), at % E));
+
+  it.each([1.3, -1.3])('with the largest eigenvalue %d, and its gradient', async largest => {
+    const rng = new Rng(E).split('eigenvalues');
+    const { A, v } = symmetric(Array.from({ length: E }, (_, k) => (k === 0 ? largest : rng.uniform(-1, 1))));
+    const gram = tf.add(tf.tensor2d(A, [E, E]), tf.eye(E)) as Tensor2D;
+    await expectClose(tf.reshape(orthogonalityLoss(gram).spectral, [1]), [largest ** 2], { tolerance: 1e-5 });
+    const gradient = gradOf((g: Tensor2D) => orthogonalityLoss(g).spectral)(gram);
+    const wanted = square((i, e) => 2 * largest * v(i) * v(e));
+    await expectClose(gradient, wanted, { tolerance: 1e-5 });
+  });
+
+  it('of orthogonal and of equal experts', async () => {
+    const eye = tf.eye(E) as Tensor2D;
+    const ofGram = (g: Tensor2D) => orthogonalityLoss(g).spectral;
+    await expectClose(tf.reshape(ofGram(eye), [1]), [0]);
+    await expectClose(
+      gradOf(ofGram)(eye),
+      square(() => 0),
+    );
+    const equal = tf.ones([E, E]) as Tensor2D;
+    await expectClose(tf.reshape(ofGram(equal), [1]), [(E - 1) ** 2], { tolerance: 1e-5 * E ** 2 });
+    // two experts have eigenvalues 1 and −1, and more than one gradient: each grows the square twice as fast as A grows
+    const alongA = tf.sum(tf.mul(gradOf(ofGram)(equal), tf.sub(equal, eye)));
+    await expectClose(tf.reshape(alongA, [1]), [2 * (E - 1) ** 2], { tolerance: 2e-5 * E ** 2 });
+  });
 });
 
 describe('gram orthogonality', () => {

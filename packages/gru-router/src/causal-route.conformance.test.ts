@@ -70,7 +70,33 @@ const CASES: Readonly<Record<string, Case>> = {
   groups: { shape: [2, 6], options: { groups: 2, k: 4 } },
   'gates of the cost': { shape: [2, 6], options: { gates: 'cost' } },
   'a small temperature': { shape: [2, 6], options: { epsilon: 0.005 } },
+  'one token of padding': { shape: [1, 1], context: () => ({ mask: tf.zeros([1, 1]) }) },
+  ...Object.fromEntries(Array.from({ length: 8 }, (_, seed) => [`drawn ${seed}`, drawn(seed)])),
 };
+
+/** Sizes that nothing was made for. */
+function drawn(seed: number): Case {
+  const sizes = new Rng(seed).split('route');
+  const groups = 1 + sizes.integer(2);
+  const share = 1 + sizes.integer(3);
+  const experts = groups * (share + sizes.integer(5));
+  return {
+    shape: [1 + sizes.integer(4), 1 + sizes.integer(9)],
+    options: {
+      groups,
+      k: groups * share,
+      experts,
+      routerDim: 1 + sizes.integer(20),
+      stateSize: 1 + sizes.integer(20),
+      gates: sizes.uniform() < 0.5 ? 'cost' : 'plan',
+    },
+    context: (B, S, G) => ({
+      mask: flags(B, S, 0.7),
+      documentStart: flags(B, S, 0.2),
+      cache: normal(B, G) as Tensor2D,
+    }),
+  };
+}
 
 describe.each(Object.entries(CASES))('%s', (_, { shape: [B, S], options = {}, context = () => ({}) }) => {
   it('is the composed route', async () => {

@@ -4,8 +4,6 @@ import type { Tensor, Tensor1D, Tensor2D, Tensor3D } from '@tensorflow/tfjs-core
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type GruWeights, gruDepth, gruGrid, gruSequence } from './gru.ts';
-import { type GruInputs, gruOp } from './gru-op.ts';
-import { gruBackwardReference, gruForwardReference } from './kernels/reference/gru.ts';
 
 const rng = new Rng(11);
 const normal = (...shape: number[]) => rng.normalTensor(shape);
@@ -27,43 +25,6 @@ async function expectEqual(a: Tensor, b: Tensor, exact = false): Promise<void> {
 
 describe('gruSequence', () => {
   beforeAll(testBackend);
-
-  it.each([
-    [1, 1, 1],
-    [3, 7, 5],
-    [2, 9, 18],
-    [2, 4, 33],
-    [5, 1, 16],
-  ])('kernel and reference agree at B=%i S=%i G=%i, with padding and documents', async (B, S, G) => {
-    const flags = (share: number) =>
-      tf.tensor2d(
-        Array.from({ length: B * S }, () => (rng.uniform() < share ? 1 : 0)),
-        [B, S],
-      );
-    const inputs: GruInputs = {
-      projected: normal(B, S, 3 * G),
-      weight: tf.mul(normal(3 * G, G), 0.3),
-      bias: normal(3 * G),
-      initial: normal(B, G),
-      mask: flags(0.7),
-      documentStart: flags(0.2),
-    };
-    const dStates = normal(B, S, G);
-    const [states] = gruOp(inputs, {});
-    const [expected] = tf.tidy(() => gruForwardReference(inputs));
-    await expectClose(states!, await expected!.data().then(d => d as Float32Array), { tolerance: 2e-6 });
-    const { projected, weight, bias, initial, ...rest } = inputs;
-    const leaves = { projected, weight, bias, initial };
-    const { gradients } = gradientsOf(
-      values => tf.sum(tf.mul(gruOp({ ...values, ...rest } as GruInputs, {})[0]!, dStates)),
-      leaves,
-    );
-    const slow = tf.tidy(() => gruBackwardReference({ ...inputs, states: expected!, dStates }));
-    const names = ['projected', 'weight', 'bias', 'initial'] as const;
-    for (const [i, name] of names.entries()) {
-      await expectClose(gradients[name], (await slow[i]!.data()) as Float32Array, { name, tolerance: 1e-5 });
-    }
-  });
 
   it('does not see the future', async () => {
     const weights = makeWeights(6, 8);

@@ -1,4 +1,5 @@
 import { expertMean, gramMatrix, orthogonalityLoss } from '@spectra/gram';
+import { Rng } from '@spectra/tensor';
 import { expectClose, fixture, gradientsOf, testBackend } from '@spectra/testing';
 import type { Tensor, Tensor1D, Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
@@ -7,6 +8,40 @@ import { entropyLoss, type LossWeights, warmup, weightedLoss, zLoss } from './lo
 import { specialityLoss } from './speciality.ts';
 
 const golden = fixture('losses');
+
+/** Rows of probabilities that end within a vector and a workgroup, zeros among them. */
+describe.each([
+  [0, 3],
+  [1, 1],
+  [1, 7],
+  [5, 4],
+  [67, 3],
+  [3, 130],
+])('entropy of %i rows of %i', (rows, width) => {
+  beforeAll(testBackend);
+
+  it('is the definition, with its gradient', async () => {
+    const raw = new Rng(rows + width).fillUniform(new Float32Array(rows * width));
+    const p = raw.map((x, i) => (i % 5 === 3 ? 0 : x));
+    const mask = Array.from({ length: rows }, (_, t) => (t % 4 === 2 ? 0 : 1));
+    const live = mask.filter(m => m === 1).length;
+    const at = (f: (x: number) => number): number[] =>
+      Array.from(p, (x, i) => (x > 0 && mask[Math.floor(i / width)] === 1 ? f(x) / live : 0));
+    const { value, gradients } = gradientsOf(({ leaf }) => entropyLoss(leaf as Tensor2D, tf.tensor1d(mask)), {
+      leaf: tf.tensor2d(p, [rows, width]),
+    });
+    await expectClose(
+      value,
+      at(x => -x * Math.log(x)).reduce((a, b) => a + b, 0),
+      { tolerance: 2e-5 },
+    );
+    await expectClose(
+      gradients.leaf,
+      at(x => -Math.log(x) - 1),
+      { tolerance: 2e-6 },
+    );
+  });
+});
 
 describe('losses at stored P, R, X and cost', () => {
   beforeAll(testBackend);

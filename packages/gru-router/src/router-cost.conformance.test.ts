@@ -1,26 +1,57 @@
 /** The fused cost against its parts in plain ops, on the same backend: outputs, and the gradient of all of them. */
 import { gramMatrix } from '@spectra/gram';
-import { normalise } from '@spectra/tensor';
+import { normalise, Rng } from '@spectra/tensor';
 import { testBackend } from '@spectra/testing';
 import type { Tensor, Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { routerCostGradientReference } from './kernels/reference/router-cost.ts';
 import { OSR_DEFAULTS } from './osr-cost.ts';
-import { routerCostOp } from './router-cost-op.ts';
+import { type RouterCostAttrs, routerCostOp } from './router-cost-op.ts';
 
 beforeAll(testBackend);
 
-const CASES = {
-  'one token, one expert, one dimension': { shape: [1, 1, 1], masked: false, given: false },
-  'odd sizes and padding': { shape: [7, 5, 3], masked: true, given: false },
-  'a given Gram matrix': { shape: [6, 4, 9], masked: false, given: true },
-  'more experts than the products of a token have room for': {
-    shape: [3, 75, 2],
-    masked: true,
-    given: false,
+interface Case {
+  /** N, E, D */
+  readonly shape: readonly [number, number, number];
+  /** Which tokens are padding, if any is. */
+  readonly padding?: ((token: number) => boolean) | undefined;
+  /** Whether the Gram matrix is given. */
+  readonly given?: boolean;
+  readonly attrs?: Partial<RouterCostAttrs>;
+}
+
+const third = (t: number): boolean => t % 3 === 1;
+const CASES: Readonly<Record<string, Case>> = {
+  'one token, one expert, one dimension': { shape: [1, 1, 1] },
+  'no token': { shape: [0, 4, 3] },
+  'odd sizes and padding': { shape: [7, 5, 3], padding: third },
+  'a given Gram matrix': { shape: [6, 4, 9], given: true },
+  'one token': { shape: [1, 7, 5] },
+  'one expert': { shape: [9, 1, 6], padding: third },
+  'one token between padding': { shape: [6, 3, 5], padding: t => t !== 4 },
+  'padding only': { shape: [5, 4, 3], padding: () => true },
+  'more tokens than a block': { shape: [133, 6, 17], padding: third },
+  'the most experts that workgroup memory has room for': { shape: [3, 72, 3], padding: third },
+  'more experts than the products of a token have room for': { shape: [3, 75, 2], padding: third },
+  'rows of unit length as they are, no speciality': {
+    shape: [10, 6, 7],
+    padding: third,
+    attrs: { normalise: false, speciality: false },
   },
-} as const;
+  ...Object.fromEntries(Array.from({ length: 8 }, (_, seed) => [`drawn ${seed}`, drawn(seed)])),
+};
+
+/** Sizes that nothing was made for. */
+function drawn(seed: number): Case {
+  const rng = new Rng(seed).split('cost');
+  return {
+    shape: [1 + rng.integer(40), 1 + rng.integer(20), 1 + rng.integer(24)],
+    padding: rng.uniform() < 0.5 ? third : undefined,
+    given: rng.uniform() < 0.3,
+    attrs: { normalise: rng.uniform() < 0.7, speciality: rng.uniform() < 0.7 },
+  };
+}
 
 const random = (shape: readonly number[], seed: number): Tensor =>
   tf.randomUniform([...shape], -1, 1, 'float32', seed);
@@ -33,22 +64,25 @@ async function expectNear(name: string, ours: Tensor, theirs: Tensor): Promise<v
   expect(worst / size, name).toBeLessThan(1e-5);
 }
 
-describe.each(Object.entries(CASES))('%s', (_, { shape, masked, given }) => {
+describe.each(Object.entries(CASES))('%s', (_, { shape, padding, given = false, attrs: other }) => {
   const [N, E] = shape;
-  const attrs = { ...OSR_DEFAULTS, tau: 0.3, normalise: true, speciality: true };
+  const attrs = { ...OSR_DEFAULTS, tau: 0.3, normalise: true, speciality: true, ...other };
   const inputs = (): { r: Tensor; x: Tensor; mask: Tensor | undefined; gram: Tensor | undefined } => ({
     r: random(shape, 1),
     x: random(shape, 2),
-    mask: masked ? tf.tensor1d(Array.from({ length: N }, (_, t) => (t % 3 === 1 ? 0 : 1))) : undefined,
+    mask: padding && tf.tensor1d(Array.from({ length: N }, (_, t) => (padding(t) ? 0 : 1))),
     gram: given ? random([E, E], 3) : undefined,
   });
 
   it('forward', async () => {
     const { r, x, mask, gram } = inputs();
     const [scores, cost, usedGram, mean, special] = routerCostOp({ r, x, mask, gram }, attrs);
-    const [R, X] = [normalise(r) as Tensor3D, normalise(x) as Tensor3D];
+    const [R, X] = (attrs.normalise ? [normalise(r), normalise(x)] : [r, x]) as [Tensor3D, Tensor3D];
     const live = (mask ?? tf.ones([N])) as Tensor;
-    const wantedMean = tf.div(tf.sum(tf.mul(X, live.reshape([N, 1, 1])), 0), tf.sum(live)) as Tensor2D;
+    const wantedMean = tf.div(
+      tf.sum(tf.mul(X, live.reshape([N, 1, 1])), 0),
+      tf.maximum(tf.sum(live), 1),
+    ) as Tensor2D;
     const wantedGram = gram ?? gramMatrix(wantedMean);
     const wantedScores = tf.sum(tf.mul(R, X), 2) as Tensor2D;
     const off = tf.mul(wantedGram, tf.sub(1, tf.eye(E))) as Tensor2D;
@@ -59,7 +93,8 @@ describe.each(Object.entries(CASES))('%s', (_, { shape, masked, given }) => {
     await expectNear('mean', mean!, wantedMean);
     await expectNear('gram', usedGram!, wantedGram);
     await expectNear('cost', cost!, repulsion.sub(wantedScores).add(hinge));
-    await expectNear('speciality', special!, tf.sum(pairs, [1, 2]));
+    const wantedSpecial = tf.sum(pairs, [1, 2]);
+    await expectNear('speciality', special!, attrs.speciality ? wantedSpecial : tf.zeros([N]));
   });
 
   it('gradient', async () => {

@@ -23,6 +23,7 @@ interface PlanAttrs {
 
 const planOp = defineOp<{ indices: tf.Tensor }, PlanAttrs>({
   name: 'DispatchPlan',
+  readsBack: true,
   reference: ({ indices }, { experts }) => {
     const { slotOfRow, rowOfSlot, offsets } = sortSlots(indices.dataSync<'int32'>(), experts);
     return [

@@ -13,6 +13,7 @@ type OuterInputs = { a: tf.Tensor; b: tf.Tensor; offsets: tf.Tensor };
 
 const matMulOp: Op<MatMulInputs, MatMulAttrs> = defineOp({
   name: 'GroupedMatMul',
+  readsBack: true,
   reference: ({ x, w, offsets }, { transpose }) => {
     const width = w.shape[transpose ? 1 : 2]!;
     const blocks = blocksOf(offsets).map(([begin, end], e) =>
@@ -68,6 +69,7 @@ const matMulOp: Op<MatMulInputs, MatMulAttrs> = defineOp({
 
 const outerOp: Op<OuterInputs, object> = defineOp({
   name: 'GroupedOuter',
+  readsBack: true,
   reference: ({ a, b, offsets }) => [
     tf.stack(
       blocksOf(offsets).map(([begin, end]) =>

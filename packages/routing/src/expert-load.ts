@@ -7,6 +7,7 @@ import { expertLoadOnDevice } from './kernels/webgpu/expert-load.ts';
 
 const op = defineOp<{ readonly indices: Tensor }, { readonly experts: number }>({
   name: 'ExpertLoad',
+  readsBack: true,
   reference: ({ indices }, { experts }) => {
     const load = new Int32Array(experts);
     for (const e of indices.dataSync<'int32'>()) if (e >= 0) load[e]! += 1;

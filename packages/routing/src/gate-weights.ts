@@ -22,6 +22,7 @@ type BackwardInputs = ForwardInputs & { readonly weights: Tensor; readonly dy: T
 
 const backward = defineOp<BackwardInputs, GateSizes>({
   name: 'GateWeightsGradient',
+  readsBack: true,
   reference: ({ scores, indices, weights, dy }, sizes) => {
     const [s, i] = [scores.dataSync<'float32'>(), indices.dataSync<'int32'>()];
     const gradient = gateBackward(s, i, weights.dataSync<'float32'>(), dy.dataSync<'float32'>(), sizes);
@@ -32,6 +33,7 @@ const backward = defineOp<BackwardInputs, GateSizes>({
 
 const forward = defineOp<ForwardInputs, GateSizes>({
   name: 'GateWeights',
+  readsBack: true,
   reference: ({ scores, indices }, sizes) => {
     const weights = gateForward(scores.dataSync<'float32'>(), indices.dataSync<'int32'>(), sizes);
     return [tensor2d(weights, [sizes.tokens, sizes.slots])];

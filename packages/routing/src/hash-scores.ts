@@ -10,6 +10,7 @@ type Inputs = { readonly tokens: Tensor; readonly positions: Tensor | undefined 
 
 const op = defineOp<Inputs, HashAttrs>({
   name: 'HashScores',
+  readsBack: true,
   reference: ({ tokens, positions }, attrs) => [
     tensor2d(hashScoresOf(tokens.dataSync(), positions?.dataSync(), attrs), [tokens.size, attrs.experts]),
   ],

@@ -13,6 +13,7 @@ type Attrs = SelectionSizes & { readonly alpha: number };
 
 const op = defineOp<Inputs, Attrs>({
   name: 'SelectQuota',
+  readsBack: true,
   reference: ({ scores, mask }, attrs) => {
     const { tokens, experts, k, alpha } = attrs;
     const values = scores.dataSync<'float32'>();

@@ -17,17 +17,24 @@ const SHAPES = [
   { experts: 6, k: 2, groups: 1 },
   { experts: 8, k: 4, groups: 2 },
   { experts: 40, k: 3, groups: 1 },
+  { experts: 1, k: 1, groups: 1 },
+  { experts: 5, k: 5, groups: 1 },
+  { experts: 6, k: 6, groups: 3 },
+  { experts: 3, k: 3, groups: 3 },
+  { experts: 65, k: 7, groups: 1 },
 ];
 
 describe.each(SHAPES)('E = $experts, k = $k, groups $groups', ({ experts, k, groups }) => {
   test('selection equals the plain rule', async () => {
     const rng = new Rng(11).split('select', experts);
     for (let i = 0; i < 4 * KINDS; i++) {
-      const tokens = 1 + rng.integer(i % 4 === 0 ? 300 : 40);
+      const tokens = i % 5 === 2 ? 1 : 1 + rng.integer(i % 4 === 0 ? 300 : 40);
       const alpha = [1, 1.25, 0.6][i % 3]!;
       const padded = i % 2 === 1;
-      const mask = Array.from({ length: tokens }, () => (padded && rng.uniform() < 0.3 ? 0 : 1));
-      const values = randomScores(() => rng.uniform(), tokens, experts, i);
+      const share = i % 8 === 7 ? 1 : 0.3; // some batches are padding only
+      const mask = Array.from({ length: tokens }, () => (padded && rng.uniform() < share ? 0 : 1));
+      const drawn = randomScores(() => rng.uniform(), tokens, experts, i);
+      const values = drawn.map((row, t) => row.map(x => (mask[t] === 0 ? Number.NaN : x)));
       const rows = liveRows(mask, tokens);
       const sizes = { tokens, experts, k, groups };
       const flat = Float32Array.from(values.flat());
@@ -57,17 +64,17 @@ describe.each(SHAPES)('E = $experts, k = $k, groups $groups', ({ experts, k, gro
     async kind => {
       const rng = new Rng(12).split(kind, experts);
       for (let i = 0; i < KINDS; i++) {
-        const tokens = 1 + rng.integer(40);
-        const drawn = randomScores(() => rng.uniform(), tokens, experts, i).flat();
+        const tokens = i === 2 ? 1 : 1 + rng.integer(70);
+        const live = Array.from({ length: tokens }, (_, t) => (i % 2 === 1 && t % 3 !== 1 ? 0 : 1));
+        const drawn = randomScores(() => rng.uniform(), tokens, experts, i);
         const closed = kind !== 'log' ? 0 : Number.NEGATIVE_INFINITY;
-        const flat = Float32Array.from(drawn, x => (x < 0.2 ? closed : x)); // rows where nothing is left among them
+        const flat = Float32Array.from(
+          // rows where nothing is left among them, and padding of NaN
+          drawn.flatMap((row, t) => row.map(x => (live[t] === 0 ? Number.NaN : x < 0.2 ? closed : x))),
+        );
         const sizes = { tokens, experts, k, groups };
-        const indices = quota(
-          flat,
-          liveRows(undefined, tokens),
-          capacity(0.8, tokens, k, experts),
-          sizes,
-        ).indices;
+        const rows = liveRows(live, tokens);
+        const { indices } = quota(flat, rows, capacity(i < 3 ? 0.8 : 1, rows.length, k, experts), sizes);
         const gates = { tokens, experts, slots: k, groups, kind };
         const expected = gateForward(flat, indices, gates);
         const cotangent = rng.fillNormal(new Float32Array(tokens * k));

@@ -16,6 +16,7 @@ type Inputs = {
 
 const op = defineOp<Inputs, SelectionSizes>({
   name: 'SelectTopK',
+  readsBack: true,
   reference: ({ scores, mask, above }, sizes) => {
     const values = scores.dataSync<'float32'>();
     const rows = liveRows(mask?.dataSync(), sizes.tokens);

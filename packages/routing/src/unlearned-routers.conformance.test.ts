@@ -93,14 +93,21 @@ it('asks for what it goes by', () => {
   tf.dispose([x, tokens]);
 });
 
-it('gives the same bits on every backend', async () => {
-  const ids = Array.from({ length: 300 }, (_, i) => i * 7919);
+it.each([
+  [1, 1],
+  [1, 33],
+  [67, 1],
+  [300, 5],
+])('gives %i tokens the same bits at %i experts on every backend', async (count, experts) => {
+  const ids = Array.from({ length: count }, (_, i) => i * 7919);
   const tokens = tf.tensor1d(ids, 'int32');
   const words = [0xdeadbeef, 42, 1, 2 ** 32 - 1] as const;
-  const scores = hashScores(tokens, tokens, 5, words);
-  const expected = hashScoresOf(ids, ids, { experts: 5, words });
+  const scores = hashScores(tokens, tokens, experts, words);
+  const expected = hashScoresOf(ids, ids, { experts, words });
   expect(await scores.data()).toEqual(expected);
+  const without = hashScores(tokens, undefined, experts, words);
+  expect(await without.data()).toEqual(hashScoresOf(ids, undefined, { experts, words }));
   expect(Math.min(...expected)).toBeGreaterThanOrEqual(0);
   expect(Math.max(...expected)).toBeLessThan(1);
-  tf.dispose([tokens, scores]);
+  tf.dispose([tokens, scores, without]);
 });

@@ -9,7 +9,7 @@ import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import type { KernelBackend, NamedAttrMap, NamedTensorMap, Tensor, TensorInfo } from '@tensorflow/tfjs-core';
 import { engine, fill, registerGradient, registerKernel, tidy } from '@tensorflow/tfjs-core';
-import { kernelChoice } from './kernel-choice.ts';
+import { kernelChoice, readsAtOnce } from './kernel-choice.ts';
 import { lastTapeNode, taping } from './optim/tape.ts';
 import { WasmCall } from './wasm-call.ts';
 
@@ -25,6 +25,8 @@ export interface OpDefinition<I extends OpInputs, A extends object> {
   readonly name: string;
   /** Plain tfjs ops, run inside a `tidy`; returns every output. */
   readonly reference: (inputs: I, attrs: A) => Tensor[];
+  /** Whether the reference reads its inputs at once (`dataSync`): where a device cannot be (`readsAtOnce`), the kernel always runs. */
+  readonly readsBack?: boolean;
   /** Fused kernels. One that returns `undefined` hands this call to the reference. */
   readonly kernels?: {
     readonly wasm?: (inputs: KernelInputs<I>, attrs: A, call: WasmCall) => TensorInfo[] | undefined;
@@ -64,6 +66,7 @@ export type Op<I extends OpInputs, A extends object> = (inputs: I, attrs: A) => 
  */
 export function defineOp<I extends OpInputs, A extends object>(definition: OpDefinition<I, A>): Op<I, A> {
   const kernelName = `Spectra${definition.name}`;
+  if (definition.readsBack === true) readingBack.push(definition.name);
   for (const backendName of BACKEND_NAMES) {
     registerKernel({
       kernelName,
@@ -144,6 +147,13 @@ function byName(names: readonly string[], tensors: readonly Tensor[]): Record<st
 
 const MAX_OUTPUTS = 16;
 
+const readingBack: string[] = [];
+
+/** Names of the ops defined so far whose kernels run on this backend whatever `kernelChoice` says. */
+export function keptKernels(backendName: BackendName): readonly string[] {
+  return readsAtOnce(backendName) ? [] : readingBack;
+}
+
 type CallAttrs<A> = A & { readonly inputNames: readonly string[] };
 
 function runKernel<I extends OpInputs, A extends object>(
@@ -153,7 +163,8 @@ function runKernel<I extends OpInputs, A extends object>(
   attrs: A,
   backend: KernelBackend,
 ): TensorInfo[] | Tensor[] {
-  const kernels = kernelChoice() === 'fused' ? definition.kernels : undefined;
+  const needed = definition.readsBack === true && !readsAtOnce(backendName);
+  const kernels = needed || kernelChoice() === 'fused' ? definition.kernels : undefined;
   if (backendName === 'wasm' && kernels?.wasm !== undefined) {
     const call = new WasmCall(backend as unknown as BackendWasm);
     try {

@@ -1,9 +1,11 @@
 /** Whether our own kernels run, or everything without them: for finding out what makes a wrong number. */
+import type { BackendName } from './define-op.ts';
 import { SpectraError } from './errors.ts';
 
 /**
  * `fused`: our kernels and, on wasm, our replacements of stock ones. `reference`: every op's reference in plain tfjs
- * ops on tfjs's own kernels. The repairs of tfjs are in place either way.
+ * ops on tfjs's own kernels, but for the few that would read a device which cannot be read at once (`keptKernels`). The
+ * repairs of tfjs are in place either way.
  */
 export const KERNEL_CHOICES = ['fused', 'reference'] as const;
 export type KernelChoice = (typeof KERNEL_CHOICES)[number];
@@ -19,6 +21,11 @@ let choice: KernelChoice | undefined;
 export function kernelChoice(): KernelChoice {
   choice ??= read();
   return choice;
+}
+
+/** Whether tensors can be read without waiting. On WebGPU tfjs does it through a canvas, which only browsers have. */
+export function readsAtOnce(backendName: BackendName): boolean {
+  return backendName !== 'webgpu' || 'OffscreenCanvas' in globalThis;
 }
 
 function read(): KernelChoice {

@@ -59,7 +59,8 @@ function kernelFinding(): Finding {
     return {
       name: 'kernels',
       ok: true,
-      detail: 'reference: SPECTRA_KERNELS is set, nothing fused runs',
+      detail:
+        'reference: SPECTRA_KERNELS is set, what has a reference that can run here runs without our kernels',
       fix: 'Take SPECTRA_KERNELS out of the environment for speed.',
     };
   }

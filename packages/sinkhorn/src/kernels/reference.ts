@@ -89,7 +89,7 @@ function iterate(problem: Problem, start: Tensor, { iterations, tolerance }: Sin
       return {
         g,
         done: done.clone(),
-        steps: tf.add(state.steps, tf.sub(1, done)),
+        steps: tf.add(state.steps, tf.sub(1, tf.cast(stays, 'float32'))),
         f: tf.neg(logSumExp(tf.add(x, g), 2)),
       };
     });

@@ -19,7 +19,10 @@ export interface BackendFinding {
 
 /** The backend that `setBackend` selected. */
 export interface BackendReport extends BackendFinding {
-  /** Which kernels run, in words: `reference`, or `fused` and, on wasm, how they were compiled. */
+  /**
+   * Which kernels run, in words: `reference` and, on webgpu outside browsers, which ones stay; or `fused` and, on wasm, how
+   * they were compiled.
+   */
   readonly kernels: string;
   /** Names of the tfjs repairs that are in place on it. */
   readonly repairs: readonly string[];

@@ -1,5 +1,5 @@
 /** Choosing the tfjs backend: what this machine can run, and why not the rest. */
-import { BACKEND_NAMES, type BackendName } from '../define-op.ts';
+import { BACKEND_NAMES, type BackendName, keptKernels } from '../define-op.ts';
 import { SpectraError } from '../errors.ts';
 import { kernelChoice } from '../kernel-choice.ts';
 import { describeWasmKernels } from '../kernels/wasm/choose.ts';
@@ -16,7 +16,7 @@ const PROVIDERS: Readonly<Record<BackendName, BackendProvider>> = { cpu, wasm, w
 /**
  * Selects the tfjs backend, with this package's kernels and repairs in place, and reports what runs.
  *
- * With `SPECTRA_KERNELS=reference` in the environment everything runs without the kernels (`KERNEL_CHOICES`).
+ * With `SPECTRA_KERNELS=reference` in the environment everything that can runs without the kernels (`KERNEL_CHOICES`).
  *
  * `auto` takes the first of: `tensorflow` with a GPU, `webgpu` on a real GPU, `wasm`, `cpu`.
  *
@@ -48,10 +48,14 @@ export async function setBackend(
         ...(finding.fix === undefined ? {} : { fix: finding.fix }),
       });
     }
-    const choice = kernelChoice();
+    kernelChoice(); // before anything starts: another word is an error
     await start(candidate, options);
-    const kernels = choice === 'fused' && candidate === 'wasm' ? describeWasmKernels() : choice;
-    return { ...finding, kernels, repairs: installRepairs(candidate), passedOver };
+    return {
+      ...finding,
+      kernels: describeKernels(candidate),
+      repairs: installRepairs(candidate),
+      passedOver,
+    };
   }
   throw new SpectraError('BACKEND_MISSING', { message: 'no backend can run here.', where: 'setBackend' });
 }
@@ -61,6 +65,12 @@ export async function probeBackends(options: BackendOptions = {}): Promise<Backe
   const findings: BackendFinding[] = [];
   for (const name of AUTO_ORDER) findings.push(await PROVIDERS[name].find(options));
   return findings;
+}
+
+function describeKernels(name: BackendName): string {
+  if (kernelChoice() === 'fused') return name === 'wasm' ? describeWasmKernels() : 'fused';
+  const kept = keptKernels(name);
+  return kept.length === 0 ? 'reference' : `reference, fused where it would read back: ${kept.join(', ')}`;
 }
 
 async function start(name: BackendName, options: BackendOptions): Promise<void> {

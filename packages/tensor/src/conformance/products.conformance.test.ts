@@ -69,6 +69,7 @@ describe('matMul', () => {
       [3, 200, 70],
       [50, 33, 41],
       [270, 19, 260],
+      [520, 3, 530],
     ] as const) {
       for (const [transposeA, transposeB] of [
         [false, true],

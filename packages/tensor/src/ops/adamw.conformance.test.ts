@@ -8,7 +8,7 @@ beforeAll(testBackend);
 
 const HYPER = { lr: 0.1, beta1: 0.9, beta2: 0.99, eps: 1e-6, weightDecay: 0.1, step: 1, gradScale: 1 };
 
-test.each([1, 3, 4, 30])('a few steps of %i parameters', async size => {
+test.each([1, 3, 4, 30, 67, 130])('a few steps of %i parameters', async size => {
   const hyper = { lr: 0.05, beta1: 0.9, beta2: 0.99, eps: 1e-6, weightDecay: 0.1, gradScale: 0.5 };
   let exact = [pseudoRandom(size, 1), new Float64Array(size), new Float64Array(size)] as const;
   let found: tf.Tensor[] = exact.map(values => tf.tensor1d(Float32Array.from(values)));

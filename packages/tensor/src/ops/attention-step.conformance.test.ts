@@ -54,6 +54,27 @@ const SHAPES: Readonly<Record<string, Shape>> = {
     window: 4,
     tables: 3,
   },
+  'more tokens than a block, and odd sizes': {
+    batch: 2,
+    length: 61,
+    past: 5,
+    hidden: 9,
+    heads: 3,
+    keyHeads: 1,
+    headDim: 5,
+    window: 17,
+    tables: 1,
+  },
+  'one row of a batch each, one head': {
+    batch: 3,
+    length: 1,
+    past: 67,
+    hidden: 17,
+    heads: 1,
+    keyHeads: 1,
+    headDim: 21,
+    tables: 3,
+  },
   'nothing turned': { batch: 2, length: 3, past: 1, hidden: 5, heads: 1, keyHeads: 1, headDim: 3 },
 };
 

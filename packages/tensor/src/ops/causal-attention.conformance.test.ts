@@ -1,6 +1,7 @@
 import { expectClose, testBackend } from '@spectra/testing';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { Rng } from '../rng.ts';
 import { causalAttention } from './causal-attention.ts';
 import { checkOp } from './oracle.ts';
 
@@ -18,9 +19,12 @@ interface Shape {
   readonly scale?: number;
   /** Whether a logit per head is added that no value belongs to. */
   readonly sinks?: boolean;
-  /** Documents of the keys, one row for all of the batch; the queries' are the last of them. */
+  /** Documents of the keys of every other row of the batch, reversed in the rest; the queries' are the last of them. */
   readonly documents?: readonly number[];
 }
+
+const documentsOf = ({ documents }: Shape, b: number): readonly number[] | undefined =>
+  b % 2 === 0 ? documents : documents?.toReversed();
 
 function oracle(
   shape: Shape,
@@ -29,11 +33,12 @@ function oracle(
   v: Float64Array,
   sinks?: Float64Array,
 ): Float64Array {
-  const { batch, length, keys, heads, keyHeads, width, window = 0, documents } = shape;
+  const { batch, length, keys, heads, keyHeads, width, window = 0 } = shape;
   const valueWidth = shape.valueWidth ?? width;
   const scale = shape.scale ?? 1 / Math.sqrt(width);
   const out = new Float64Array(batch * length * heads * valueWidth);
   for (let b = 0; b < batch; b++) {
+    const documents = documentsOf(shape, b);
     for (let i = 0; i < length; i++) {
       for (let h = 0; h < heads; h++) {
         const g = Math.floor((h * keyHeads) / heads);
@@ -68,7 +73,8 @@ function oracle(
 async function check(shape: Shape): Promise<void> {
   const { batch, length, keys, heads, keyHeads, width, documents } = shape;
   const valueWidth = shape.valueWidth ?? width;
-  const rows = (from: number): number[] => Array.from({ length: batch }, () => documents!.slice(from)).flat();
+  const rows = (from: number): number[] =>
+    Array.from({ length: batch }, (_, b) => documentsOf(shape, b)!.slice(from)).flat();
   const options = {
     window: shape.window,
     scale: shape.scale,
@@ -93,10 +99,30 @@ async function check(shape: Shape): Promise<void> {
   tf.dispose([options.queryDocuments ?? [], options.keyDocuments ?? []]);
 }
 
+/** Small sizes of which none was chosen, with padding before, between and after documents. */
+function drawn(seed: number): Shape {
+  const rng = new Rng(seed).split('attention');
+  const [length, keyHeads] = [1 + rng.integer(9), 1 + rng.integer(3)];
+  const keys = length + rng.integer(9);
+  return {
+    batch: 1 + rng.integer(2),
+    length,
+    keys,
+    heads: keyHeads * (1 + rng.integer(3)),
+    keyHeads,
+    width: 1 + rng.integer(9),
+    valueWidth: 1 + rng.integer(9),
+    window: rng.integer(5),
+    sinks: rng.uniform() < 0.3,
+    documents: Array.from({ length: keys }, () => rng.integer(3) - 1),
+  };
+}
+
 const SMALL: Shape = { batch: 2, length: 5, keys: 5, heads: 2, keyHeads: 2, width: 4 };
 
 describe('causal attention', () => {
   test('plain', () => check(SMALL));
+  test('no sequence', () => check({ ...SMALL, batch: 0 }));
   test('one token', () => check({ ...SMALL, length: 1, keys: 1 }));
   test('odd sizes, shared key heads', () =>
     check({ ...SMALL, length: 7, keys: 7, heads: 6, keyHeads: 2, width: 3 }));
@@ -115,6 +141,26 @@ describe('causal attention', () => {
       sinks: true,
       documents: [-1, -1, 0, 0, 0, 1, -1, 1, 1, -1],
     }));
+  test('one token after others', () => check({ ...SMALL, length: 1, keys: 9 }));
+  test.each([1, 4, 7])('%i positions of padding', keys =>
+    check({ ...SMALL, length: keys, keys, documents: new Array<number>(keys).fill(-1) }),
+  );
+  test('one token of padding after others', () =>
+    check({ ...SMALL, length: 1, keys: 6, documents: [0, 0, 0, 0, 0, -1] }));
+  test('a query more than a block', () =>
+    check({ batch: 1, length: 61, keys: 61, heads: 2, keyHeads: 1, width: 2, valueWidth: 1 }));
+  test('a query more than a block, a past, a window and documents', () =>
+    check({
+      batch: 1,
+      length: 62,
+      keys: 67,
+      heads: 1,
+      keyHeads: 1,
+      width: 3,
+      window: 11,
+      documents: Array.from({ length: 67 }, (_, i) => (i % 20 > 17 ? -1 : Math.floor(i / 9))),
+    }));
+  test.each(Array.from({ length: 6 }, (_, seed) => drawn(seed)))('%o', shape => check(shape));
   test('documents and padding', () =>
     check({ ...SMALL, length: 9, keys: 9, documents: [0, 0, 1, 1, 1, -1, 2, 2, -1] }));
   test('documents that come back', () =>

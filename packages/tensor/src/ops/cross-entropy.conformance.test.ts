@@ -18,10 +18,15 @@ function oracle(x: Float64Array, targets: number[], weights: number[], width: nu
 }
 
 test.each([
+  [0, 3],
   [1, 1],
   [4, 5],
   [6, 16],
   [3, 37],
+  // past a workgroup, and a row more than a block of them
+  [1, 300],
+  [2, 131],
+  [67, 3],
 ])('cross-entropy of %i rows of %i logits', async (rows, width) => {
   const targets = Array.from({ length: rows }, (_, i) => ((i * 7) % (width + 1)) - (i === 2 ? 100 : 0));
   const weights = Array.from({ length: rows }, (_, i) => (i === 1 ? 0 : 0.5 + i));
@@ -33,6 +38,17 @@ test.each([
     range: 4,
   });
   tf.dispose([ids, scale]);
+});
+
+test('rows that do not count, whatever they hold, have neither loss nor gradient', async () => {
+  const nothing = [Number.NaN, Number.POSITIVE_INFINITY, 1, Number.NaN, 2];
+  const logits = tf.tensor2d([nothing, [1, 2, 3, 4, 5], nothing]);
+  const [targets, weights] = [tf.tensor1d([3, -1, -1], 'int32'), tf.tensor1d([0, 2, 1])];
+  const loss = crossEntropy(logits, targets, weights);
+  await expectClose(loss, [0, 0, 0], { tolerance: 0 });
+  const gradient = tf.grad((x: tf.Tensor) => crossEntropy(x as tf.Tensor2D, targets, weights))(logits);
+  await expectClose(gradient, new Float64Array(15), { tolerance: 0 });
+  tf.dispose([logits, targets, weights, loss, gradient]);
 });
 
 test('large logits neither overflow nor vanish', async () => {

@@ -11,6 +11,9 @@ test.each([
   [4, 9, 3],
   [7, 5, 8],
   [3, 20, 21],
+  [7, 1, 5],
+  [1, 67, 2],
+  [5, 131, 9],
 ])('gatherRows and segmentSum between %i and %i rows of %i', async (many, count, width) => {
   const ids = Array.from({ length: count }, (_, i) => ((i * 5 + 2) % (many + 1)) - 1);
   const index = tf.tensor1d(ids, 'int32');
@@ -31,6 +34,29 @@ test.each([
       ids.forEach((id, row) => {
         for (let i = 0; id >= 0 && i < width; i++) out[id * width + i]! += x![row * width + i]!;
       });
+      return out;
+    },
+  });
+  index.dispose();
+});
+
+test.each([
+  ['one row', 3],
+  ['none', -1],
+])('all 70 indices name %s of 5', async (_, id) => {
+  const index = tf.fill([70], id, 'int32') as tf.Tensor1D;
+  const read = (x: Float64Array, i: number): number => (id < 0 ? 0 : x[id * 3 + (i % 3)]!);
+  await checkOp({
+    shapes: { x: [5, 3] },
+    op: ({ x }) => gatherRows(x as tf.Tensor2D, index),
+    oracle: ({ x }) => Float64Array.from({ length: 210 }, (_, i) => read(x!, i)),
+  });
+  await checkOp({
+    shapes: { x: [70, 3] },
+    op: ({ x }) => segmentSum(x as tf.Tensor2D, index, 5),
+    oracle: ({ x }) => {
+      const out = new Float64Array(15);
+      for (let i = 0; id >= 0 && i < x!.length; i++) out[id * 3 + (i % 3)]! += x![i]!;
       return out;
     },
   });

@@ -40,6 +40,7 @@ const gatherOp: Op<{ x: Tensor; indices: Tensor }, object> = defineOp({
 
 const segmentOp: Op<{ x: Tensor; ids: Tensor }, { readonly segments: number }> = defineOp({
   name: 'SegmentSum',
+  readsBack: true,
   reference: ({ x, ids }, { segments }) => {
     const width = x.shape[1]!;
     if (x.size === 0 || segments === 0) return [tf.zeros([segments, width])];

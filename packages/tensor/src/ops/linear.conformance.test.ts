@@ -7,10 +7,14 @@ import { checkOp } from './oracle.ts';
 beforeAll(testBackend);
 
 test.each([
+  [0, 3, 4],
   [1, 1, 1],
   [1, 9, 21],
   [7, 5, 17],
   [13, 12, 16],
+  [1, 40, 70],
+  [17, 33, 19],
+  [70, 3, 5],
 ])('%i rows of %i numbers to %i', async (n, inputs, outputs) => {
   await checkOp({
     shapes: { x: [n, inputs], weight: [outputs, inputs], bias: [outputs] },

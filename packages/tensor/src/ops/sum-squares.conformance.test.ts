@@ -6,8 +6,15 @@ import { sumSquares } from './sum-squares.ts';
 
 beforeAll(testBackend);
 
-test('tensors of many sizes in one call', async () => {
-  const shapes = [[], [1], [3], [16], [17, 5], [2048], [3, 1500], [0]];
+/** From less than a vector to more than all workgroups of a tensor take in one turn. */
+const SIZES = [[], [1], [3], [16], [17, 5], [2048], [3, 1500], [70_001]];
+
+test.each([
+  ['many sizes', SIZES],
+  ['many sizes and none', [...SIZES, [0]]],
+  ['one tensor', [[5]]],
+  ['more tensors than a workgroup', Array.from({ length: 67 }, (_, i) => [i + 1])],
+])('%s in one call', async (_, shapes) => {
   const arrays = shapes.map((shape, i) => pseudoRandom(tf.util.sizeFromShape(shape), i, 3));
   const tensors = arrays.map((values, i) => tf.tensor(Float32Array.from(values), shapes[i]));
   const before = tf.memory().numTensors;

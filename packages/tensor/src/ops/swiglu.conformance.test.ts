@@ -7,10 +7,13 @@ import { swiglu } from './swiglu.ts';
 beforeAll(testBackend);
 
 test.each([
+  [0, 3],
   [1, 1],
   [3, 4],
   [5, 7],
   [4, 26],
+  [1, 33],
+  [67, 3],
 ])('swiglu of %i rows to %i', async (rows, width) => {
   await checkOp({
     shapes: { h: [rows, 2 * width] },

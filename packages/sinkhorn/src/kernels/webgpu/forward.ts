@@ -207,13 +207,14 @@ ${perColumn(`
     workgroupBarrier();`)}
   // a group that was done before has taken fewer steps than there were
   let done = workgroupMax(error, lane) <= p.tolerance || u32(steps[group]) != p.index;
-  if (done || tokens == 0.0) {
+  let stays = done || tokens == 0.0;
+  if (stays) {
     for (var c = lane; c < W; c += WORKGROUP) {
       let at = p.index * p.experts + columns + c;
       history[at + p.experts] = history[at];
     }
   }
   workgroupBarrier();
-  if (!done && lane == 0u) { steps[group] = i32(p.index) + 1; }`,
+  if (!stays && lane == 0u) { steps[group] = i32(p.index) + 1; }`,
   });
 }

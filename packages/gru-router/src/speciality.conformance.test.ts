@@ -39,6 +39,12 @@ describe('speciality', () => {
     [3, 6, 6],
     [2, 1, 5],
     [3, 5, 1],
+    [1, 1, 1],
+    [0, 3, 2],
+    [1, 2, 17],
+    [67, 4, 3],
+    [3, 19, 21],
+    [2, 33, 18],
   ])('is the definition on either side of the product: N=%i E=%i D=%i', async (N, E, D) => {
     const r = tf.tidy(() => normalise(new Rng(3).normalTensor([N, E, D])));
     const { value, gradients } = gradientsOf(v => specialityLoss(v.r as Tensor3D), { r });
