@@ -88,9 +88,15 @@ describe('encodeText', () => {
       ...words(text => text),
       encode: text => (text === 'abc' ? [1, 4] : text === 'ab' ? [1, 2] : text === 'c' ? [3] : []),
     };
-    expect(() => encodeText(pieces, { id: 'a', text: 'abc', answers: [[2, 3]], endMark: false })).toThrow(
-      expect.objectContaining({ code: 'TOKENIZER_INVALID' }),
-    );
+    const document = { id: 'a', text: 'abc', answers: [[2, 3]] as [number, number][], endMark: false };
+    for (const [given, where] of [
+      [document, 'conversation a'],
+      [{ ...document, where: 'talk.jsonl:7' }, 'talk.jsonl:7'],
+    ] as const) {
+      expect(() => encodeText(pieces, given)).toThrow(
+        expect.objectContaining({ code: 'TOKENIZER_INVALID', where, fix: expect.any(String) }),
+      );
+    }
   });
 });
 

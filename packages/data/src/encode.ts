@@ -39,7 +39,7 @@ export function encodeText(tokenizer: Tokenizer, document: TextDocument): Encode
  */
 function partCounts(
   tokenizer: Tokenizer,
-  { id, text }: TextDocument,
+  { id, text, where }: TextDocument,
   bounds: readonly number[],
   parts: readonly (readonly number[])[],
 ): { ids: number[]; ends: number[] } {
@@ -56,9 +56,9 @@ function partCounts(
     return { ids: whole, ends: prefixes.map(({ length }) => length) };
   if (tokenizer.decode(joined) === tokenizer.decode(whole)) return { ids: joined, ends: joinedEnds };
   throw new SpectraError('TOKENIZER_INVALID', {
-    message: 'its tokens do not tell where an answer of a conversation begins and ends.',
-    where: `${tokenizer.name}, conversation ${id}`,
-    fix: 'Use a tokenizer that writes a text as it writes its parts, such as a byte-level one.',
+    message: `the tokens of ${tokenizer.name} do not tell where an answer of this conversation begins and ends.`,
+    where: where ?? `conversation ${id}`,
+    fix: 'Leave the conversation out, or use a tokenizer that writes a text as it writes its parts, such as a byte-level one.',
   });
 }
 
