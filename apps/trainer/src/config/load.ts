@@ -94,7 +94,8 @@ function withModelTokenizer(value: Json): Json {
   return { ...value, data: { ...data, tokenizer: { kind: 'model' } } };
 }
 
-function isSection(value: Json | undefined): value is { [key: string]: Json } {
+/** Whether a value of a configuration has keys. */
+export function isSection(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
