@@ -174,6 +174,10 @@ describe('the training stream', () => {
       );
     }
     expect(() => dataset({ batch: 1 }).stream(cursor)).not.toThrow();
+    const begun = { ...byteTokenizer({ documentEnd: true }), bos: 0 };
+    expect(() => dataset({ tokenizer: begun }).stream(cursor)).toThrow(
+      expect.objectContaining({ code: 'CHECKPOINT_MISMATCH' }),
+    );
   });
 
   it('says when there is nothing to train on', async () => {
@@ -235,6 +239,21 @@ describe('token counts', () => {
     // every byte but the first of each document, and the end mark of all but the empty one
     expect(counts.reduce((a, b) => a + b, 0)).toBe(5 + 40 + 1 + 7 + 2 + 13 + 21);
     expect(counts[256]).toBe(7);
+  });
+
+  it('have no token that only begins documents', async () => {
+    const tokenizer = { ...byteTokenizer({ documentEnd: true }), bos: 0 };
+    const data = dataset({ heldOut: 0, tokenizer });
+    const counts = await data.tokenCounts('domain 0', 'train');
+    // every byte, and an end mark for the empty document, too
+    expect(counts.reduce((a, b) => a + b, 0)).toBe(5 + 40 + 1 + 7 + 2 + 13 + 21 + 8);
+    expect(counts[0]).toBe(0);
+    const { inputIds, documentStart, targets } = await data.stream().next();
+    expect([...targets]).not.toContain(0);
+    expect(inputIds[0]).toBe(0);
+    inputIds.forEach((id, i) => {
+      if (id === 0) expect(documentStart[i]).toBe(1);
+    });
   });
 
   it('are what a pass of the training stream learns', async () => {

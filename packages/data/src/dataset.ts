@@ -181,6 +181,7 @@ export class Dataset {
       this.tokenizer.name,
       this.tokenizer.vocabSize,
       this.tokenizer.eos ?? null,
+      ...(this.tokenizer.bos === undefined ? [] : [this.tokenizer.bos]),
       this.domains.map(({ name, probability, corpora }) => [
         name,
         probability,

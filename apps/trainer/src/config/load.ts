@@ -3,6 +3,7 @@ import { SpectraError } from '@spectra/tensor';
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 import { readTextFile } from '../run/text-file.ts';
+import { isSection } from './is-section.ts';
 import { nearestKey } from './nearest-key.ts';
 import { type TrainerConfig, trainerConfigSchema } from './schema.ts';
 
@@ -92,11 +93,6 @@ function withModelTokenizer(value: Json): Json {
   const data = value.data ?? {};
   if (!isSection(data) || data.tokenizer !== undefined) return value;
   return { ...value, data: { ...data, tokenizer: { kind: 'model' } } };
-}
-
-/** Whether a value of a configuration has keys. */
-export function isSection(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function describeIssue(issue: z.core.$ZodIssue): string[] {
