@@ -41,11 +41,15 @@ export interface ChatTemplateFiles {
   readonly where: string;
 }
 
-/** Reads what a folder has of a chat template, which may be nothing. `TOKENIZER_INVALID` for a file that cannot be read. */
-export async function readChatTemplate(folder: string): Promise<ChatTemplateFiles> {
+/**
+ * Reads what a folder has of a chat template, which may be nothing; `eos` is the end token where a configuration chose
+ * another. `TOKENIZER_INVALID` for a file that cannot be read.
+ */
+export async function readChatTemplate(folder: string, eos?: string): Promise<ChatTemplateFiles> {
   const where = join(folder, 'tokenizer_config.json');
   const text = await readIfThere(join(folder, 'chat_template.jinja'));
-  return { config: (await readJson(where)) ?? {}, text, where };
+  const config = (await readJson(where)) ?? {};
+  return { config: eos === undefined ? config : { ...config, eos_token: eos }, text, where };
 }
 
 /**
@@ -67,7 +71,8 @@ export async function openTokenizer(
   modelFolder?: string,
 ): Promise<Tokenizer> {
   if (config.kind === 'bytes') return byteTokenizer({ documentEnd: config.document_end });
-  const options = config.eos === undefined ? {} : { eos: config.eos };
+  const eos = chosenEos(config);
+  const options = eos === undefined ? {} : { eos };
   if (config.kind === 'file') return loadTokenizer(config.path, options);
   if (modelFolder === undefined) {
     throw new SpectraError('CONFIG_INVALID', {
@@ -91,6 +96,11 @@ export function tokenizerFolder(config: DataConfig['tokenizer'], modelFolder?: s
   if (config.kind === 'bytes') return undefined;
   if (config.kind === 'model') return modelFolder;
   return existsSync(join(config.path, 'tokenizer.json')) ? config.path : dirname(config.path);
+}
+
+/** The end token that a configuration names in the place of the tokenizer's own. */
+export function chosenEos(config: DataConfig['tokenizer']): string | undefined {
+  return config.kind === 'bytes' ? undefined : config.eos;
 }
 
 async function readJson(path: string): Promise<object | undefined> {

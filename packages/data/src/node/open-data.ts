@@ -2,7 +2,7 @@
 import { Dataset } from '../dataset.ts';
 import type { Corpus } from '../document.ts';
 import type { DataConfig } from '../schema.ts';
-import { openTokenizer, readChatTemplate, tokenizerFolder } from './load-tokenizer.ts';
+import { chosenEos, openTokenizer, readChatTemplate, tokenizerFolder } from './load-tokenizer.ts';
 import { openCorpus } from './open-corpus.ts';
 
 export interface OpenDataOptions {
@@ -22,7 +22,8 @@ export async function openData(config: DataConfig, options: OpenDataOptions = {}
   const corpora: Corpus[] = [];
   const folder = tokenizerFolder(config.tokenizer, options.modelFolder);
   const talks = config.corpora.some(({ source }) => source === 'chat');
-  const template = talks && folder !== undefined ? await readChatTemplate(folder) : undefined;
+  const template =
+    talks && folder !== undefined ? await readChatTemplate(folder, chosenEos(config.tokenizer)) : undefined;
   for (const corpus of config.corpora) {
     corpora.push(
       await openCorpus(corpus, {
