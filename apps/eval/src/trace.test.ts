@@ -26,6 +26,13 @@ describe('traceText', () => {
     model.dispose();
   });
 
+  it('begins the text as the tokenizer does', async () => {
+    const model = new DecoderModel({ ...tiny, moe: { experts: 4, k: 2, intermediate_size: 8 } });
+    const begun = await traceText(model, { ...byteTokenizer(), bos: 35 }, 'moby');
+    expect(begun).toEqual(await traceText(model, byteTokenizer(), '#moby'));
+    model.dispose();
+  });
+
   it('refuses an empty text and a dense model', async () => {
     const model = new DecoderModel(tiny);
     await expect(traceText(model, byteTokenizer(), '')).rejects.toThrow('no token');

@@ -1,5 +1,5 @@
 /** Which experts serve each token of a text, layer by layer, under the causal rule. */
-import type { Tokenizer } from '@spectra/data';
+import { encodePrompt, type Tokenizer } from '@spectra/data';
 import { checkValue } from '@spectra/tensor';
 import { type DecoderModel, generate } from '@spectra/transformer';
 
@@ -13,7 +13,7 @@ export interface TracedToken {
 }
 
 /**
- * Reads `text` once and returns its tokens with their routes. Throws `VALUE` for an empty text or a model without
+ * Reads `text` once, begun as the tokenizer begins texts, and returns its tokens with their routes. Throws `VALUE` for an empty text or a model without
  * mixture-of-experts layers.
  */
 export async function traceText(
@@ -21,8 +21,13 @@ export async function traceText(
   tokenizer: Tokenizer,
   text: string,
 ): Promise<TracedToken[]> {
-  const ids = tokenizer.encode(text);
-  checkValue(ids.length > 0, 'the text has no token.', 'traceText', 'Give a text with --text or --file.');
+  const ids = encodePrompt(tokenizer, text);
+  checkValue(
+    text !== '' && ids.length > 0,
+    'the text has no token.',
+    'traceText',
+    'Give a text with --text or --file.',
+  );
   checkValue(model.routers.length > 0, 'the model has no mixture-of-experts layer.', 'traceText');
   const [row] = await generate(model, [ids], { maxNewTokens: 0 });
   return ids.map((id, i) => {

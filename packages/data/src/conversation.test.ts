@@ -1,5 +1,5 @@
 import { TINY_CHAT_TEMPLATE } from '@spectra/testing';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { readConversation, renderConversation } from './conversation.ts';
 import { type ChatTemplate, chatTemplate } from './tokenizer/chat-template.ts';
 
@@ -85,6 +85,20 @@ describe('renderConversation', () => {
     }
   });
 
+  it('writes the same day whenever it is called, or the one that is given', () => {
+    const dated = template(
+      "{{ strftime_now('%d %b %Y') }}{% for m in messages %}{{ m.content }}{% endfor %}",
+    );
+    const turns = [message('user', '?'), message('assistant', '!')];
+    vi.useFakeTimers({ now: new Date(2031, 0, 1) });
+    try {
+      expect(renderConversation(dated, turns).text).toBe('26 Jul 2024?!');
+      expect(renderConversation(dated, turns, { date: '2025-02-03' }).text).toBe('03 Feb 2025?!');
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   it('refuses marks without a partner', () => {
     const broken = template('{% for m in messages %}{% generation %}{{ m.content }}{% endfor %}');
     expect(() => renderConversation(broken, MESSAGES)).toThrow(
@@ -94,28 +108,24 @@ describe('renderConversation', () => {
 });
 
 describe('readConversation', () => {
-  const read = (row: Record<string, unknown>) => readConversation(row, 'messages', async () => CHATML, 'x:1');
+  const options = { key: 'messages', template: () => CHATML, where: 'x:1' };
+  const read = (row: Record<string, unknown>) => readConversation(row, options);
 
-  it('takes messages, prompts with completions, and texts', async () => {
-    expect(answersOf(await read({ messages: MESSAGES, id: 3 }))).toHaveLength(2);
-    const split = await read({ prompt: MESSAGES.slice(0, 3), completion: MESSAGES.slice(3) });
+  it('takes messages, prompts with completions, and texts', () => {
+    expect(answersOf(read({ messages: MESSAGES, id: 3 }))).toHaveLength(2);
+    const split = read({ prompt: MESSAGES.slice(0, 3), completion: MESSAGES.slice(3) });
     expect(answersOf(split)).toEqual(['Hi <|im_start|><|im_end|>\n']);
-    expect(await read({ prompt: 'The sky is', completion: ' blue.' })).toEqual({
+    expect(read({ prompt: 'The sky is', completion: ' blue.' })).toEqual({
       text: 'The sky is blue.',
       answers: [[10, 16]],
       endMark: true,
     });
   });
 
-  it('hands tools to the template', async () => {
+  it('hands tools to the template', () => {
     const tools = template('{{ tools[0].name }}: {% for m in messages %}{{ m.content }}{% endfor %}');
-    const found = await readConversation(
-      { messages: MESSAGES.slice(1, 3), tools: [{ name: 'search' }] },
-      'messages',
-      async () => tools,
-      'x:1',
-    );
-    expect(found.text).toBe('search: HiHello');
+    const row = { messages: MESSAGES.slice(1, 3), tools: [{ name: 'search' }] };
+    expect(readConversation(row, { ...options, template: () => tools }).text).toBe('search: HiHello');
   });
 
   it.each([
@@ -131,11 +141,63 @@ describe('readConversation', () => {
     ],
     [{ prompt: 'a', completion: '' }, 'completion is empty'],
     [{ prompt: 'a', completion: [message('assistant', 'b')] }, 'no list of messages'],
-  ])('refuses %j', async (row, problem) => {
-    await expect(read(row)).rejects.toMatchObject({
-      code: 'CORPUS_INVALID',
-      where: 'x:1',
-      message: expect.stringContaining(problem),
-    });
+    [{ messages: [{ role: 'assistant', content: null, tool_calls: [] }] }, 'message 0'],
+    [{ messages: null, prompt: 'a', completion: null }, 'neither "messages"'],
+  ])('refuses %j', (row, problem) => {
+    expect(() => read(row)).toThrow(
+      expect.objectContaining({
+        code: 'CORPUS_INVALID',
+        where: 'x:1',
+        message: expect.stringContaining(problem),
+      }),
+    );
+  });
+
+  it('lets tool calls stand in the place of a text, and takes null for missing', () => {
+    const calls = template(
+      [
+        "{% for m in messages %}<{{ m.role }}>{% if 'tool_calls' in m %}",
+        '{% for call in m.tool_calls %}{{ call.function | tojson }}{% endfor %}',
+        '{% else %}{{ m.content }}{% endif %}</>{% endfor %}',
+        '{% if add_generation_prompt %}<assistant>{% endif %}',
+      ].join(''),
+    );
+    const messages = [
+      { ...message('user', 'How warm?'), tool_calls: null },
+      {
+        role: 'assistant',
+        content: null,
+        tool_calls: [{ type: 'function', function: { name: 'warmth', arguments: { days: 2n, unit: null } } }],
+      },
+      { ...message('tool', '21'), tool_calls: null },
+      message('assistant', '21 °C'),
+    ];
+    const found = readConversation(
+      { messages, tools: null, prompt: null, completion: null },
+      { ...options, template: () => calls },
+    );
+    expect(answersOf(found)).toEqual(['{"name": "warmth", "arguments": {"days": 2}}</>', '21 °C</>']);
+    expect(found.text).toContain('<user>How warm?</>');
+    expect(read({ messages: null, prompt: 'a', completion: 'b' }).text).toBe('ab');
+    const large = [{ role: 'user', content: 'x', n: 2n ** 60n }];
+    expect(() => read({ messages: large })).toThrow(
+      expect.objectContaining({
+        code: 'CORPUS_INVALID',
+        where: 'x:1',
+        message: expect.stringContaining('2^53'),
+      }),
+    );
+  });
+
+  it('names the row that a template refuses', () => {
+    const strict = template("{{ raise_exception('System role not supported') }}");
+    expect(() => readConversation({ messages: MESSAGES }, { ...options, template: () => strict })).toThrow(
+      expect.objectContaining({
+        code: 'TOKENIZER_INVALID',
+        where: 'x:1',
+        message: expect.stringContaining('System role not supported'),
+        fix: expect.stringContaining('leave it out'),
+      }),
+    );
   });
 });

@@ -1,42 +1,62 @@
 /** Conversations as documents in which only the assistant's turns are to be learned. */
 import { SpectraError } from '@spectra/tensor';
 import type { TextDocument, TextSpan } from './document.ts';
+import { templateValue } from './template-value.ts';
 import type { ChatMessage, ChatTemplate } from './tokenizer/chat-template.ts';
 
 /** A text and its answers, rising and apart from each other. */
 export type AnsweredText = Required<Pick<TextDocument, 'text' | 'answers' | 'endMark'>>;
 
 /**
+ * The day that a template is told when it asks for today's, unless another is given: training text must not follow the
+ * clock. It is the one that Llama's templates write by themselves where they cannot ask.
+ */
+export const CONVERSATION_DATE = '2024-07-26';
+
+export interface RowOptions {
+  /** The key of the messages. */
+  readonly key: string;
+  /** Called for rows of messages only. */
+  readonly template: () => ChatTemplate;
+  /** Where the row stands, for errors. */
+  readonly where: string;
+  /** As in `ConversationOptions`. */
+  readonly date?: string;
+}
+
+/**
  * A row of a data set, in the forms that TRL takes: `messages` (under `key`); `prompt` and `completion`, both lists of
  * messages or both texts. Texts are taken as they are, without the template, and end with the tokenizer's end mark. Of a
- * completion, what stands in its prompt is not learned. `CORPUS_INVALID` for another form or a row without an answer.
+ * completion, what stands in its prompt is not learned. Keys that are null count as missing, at any depth.
+ * `CORPUS_INVALID` for another form or a row without an answer.
  */
-export async function readConversation(
+export function readConversation(
   row: Readonly<Record<string, unknown>>,
-  key: string,
-  template: () => Promise<ChatTemplate>,
-  where: string,
-): Promise<AnsweredText> {
-  const { prompt, completion } = row;
-  const variables = row.tools === undefined || row.tools === null ? {} : { tools: row.tools };
-  if (row[key] !== undefined)
-    return renderConversation(await template(), messagesOf(row[key], key, where), { variables, where });
+  { key, template, where, date = CONVERSATION_DATE }: RowOptions,
+): AnsweredText {
+  const { [key]: messages, prompt, completion, tools } = row;
+  const variables = tools === undefined || tools === null ? {} : { tools: templateValue(tools, where) };
+  const options = { variables, date, where };
+  if (messages !== undefined && messages !== null)
+    return renderConversation(template(), messagesOf(messages, key, where), options);
   if (typeof prompt === 'string' && typeof completion === 'string') {
     if (completion === '') throw invalid('its completion is empty.', where);
     const text = prompt + completion;
     return { text, answers: [[prompt.length, text.length]], endMark: true };
   }
-  if (prompt === undefined || completion === undefined)
+  if (prompt === undefined || prompt === null || completion === undefined || completion === null)
     throw invalid(`it has neither "${key}" nor "prompt" and "completion".`, where);
   const before = messagesOf(prompt, 'prompt', where);
-  const messages = [...before, ...messagesOf(completion, 'completion', where)];
-  return renderConversation(await template(), messages, { from: before.length, variables, where });
+  const all = [...before, ...messagesOf(completion, 'completion', where)];
+  return renderConversation(template(), all, { from: before.length, ...options });
 }
 
 export interface ConversationOptions {
   /** The first message that may be learned; 0 by default. */
   readonly from?: number;
   readonly variables?: Readonly<Record<string, unknown>>;
+  /** `YYYY-MM-DD`: the day that the template is told when it asks for today's; `CONVERSATION_DATE` by default. */
+  readonly date?: string;
   /** Where the messages come from, for errors. */
   readonly where?: string;
 }
@@ -49,9 +69,9 @@ export interface ConversationOptions {
 export function renderConversation(
   template: ChatTemplate,
   messages: readonly ChatMessage[],
-  { from = 0, variables = {}, where = 'a conversation' }: ConversationOptions = {},
+  { from = 0, variables = {}, date = CONVERSATION_DATE, where = 'a conversation' }: ConversationOptions = {},
 ): AnsweredText {
-  const options = { addGenerationPrompt: false, variables };
+  const options = { addGenerationPrompt: false, variables, date, where };
   const text = template.render(messages, options);
   const answered = messages.flatMap(({ role }, i) => (role === 'assistant' && i >= from ? [i] : []));
   if (answered.length === 0) throw invalid('it has no message of the assistant to learn.', where);
@@ -62,7 +82,7 @@ export function renderConversation(
     return { text, answers: marked.slice(earlier), endMark: false };
   }
   const answers = answered.map((i): TextSpan => {
-    const prompt = template.render(messages.slice(0, i), { addGenerationPrompt: true, variables });
+    const prompt = template.render(messages.slice(0, i), { ...options, addGenerationPrompt: true });
     const turn = template.render(messages.slice(0, i + 1), options);
     if (!turn.startsWith(prompt) || !text.startsWith(turn)) throw rewrites(i, where);
     return [prompt.length, turn.length];
@@ -73,19 +93,21 @@ export function renderConversation(
 function messagesOf(value: unknown, key: string, where: string): ChatMessage[] {
   if (!Array.isArray(value) || value.length === 0)
     throw invalid(`its "${key}" is no list of messages.`, where);
-  for (const [i, message] of (value as unknown[]).entries()) {
-    const { role, content } = (message ?? {}) as { role?: unknown; content?: unknown };
-    if (typeof role !== 'string' || typeof content !== 'string')
+  return (value as unknown[]).map((given, i) => {
+    const message = templateValue(given ?? {}, where) as Partial<ChatMessage>;
+    const { role, content, tool_calls: calls } = message;
+    const silent = content === undefined && Array.isArray(calls) && calls.length > 0;
+    if (typeof role !== 'string' || (typeof content !== 'string' && !silent))
       throw invalid(`message ${i} of its "${key}" has no text under "role" and "content".`, where);
-  }
-  return value as ChatMessage[];
+    return message as ChatMessage;
+  });
 }
 
 function invalid(message: string, where: string): SpectraError {
   return new SpectraError('CORPUS_INVALID', {
     message,
     where,
-    fix: 'Give rows with messages: [{role, content}, …], or with prompt and completion; or leave this one out.',
+    fix: 'Give rows with messages: [{role, content}, …], tool_calls in the place of content where there are some, or with prompt and completion; or leave this one out.',
   });
 }
 

@@ -111,7 +111,6 @@ describe('the training stream', () => {
         expect(resumed.cursor()).toEqual(cursor);
         expect(await resumed.take(10)).toEqual(batches.slice(cut));
         expect(resumed.cursor()).toEqual(whole.cursor());
-        expect(resumed.tokens).toBe((cut + 10) * 2 * rest.length);
         const single = await make(1).stream(cursor).take(20);
         expect(single.flatMap(batch => [...batch.inputIds])).toEqual(
           batches.slice(cut).flatMap(batch => [...batch.inputIds]),
@@ -175,6 +174,10 @@ describe('the training stream', () => {
       );
     }
     expect(() => dataset({ batch: 1 }).stream(cursor)).not.toThrow();
+    const begun = { ...byteTokenizer({ documentEnd: true }), bos: 0 };
+    expect(() => dataset({ tokenizer: begun }).stream(cursor)).toThrow(
+      expect.objectContaining({ code: 'CHECKPOINT_MISMATCH' }),
+    );
   });
 
   it('says when there is nothing to train on', async () => {
@@ -229,11 +232,64 @@ describe('held-out batches', () => {
   });
 });
 
-it('counts tokens of either side', async () => {
-  const data = dataset({ heldOut: 0 });
-  const counts = await data.tokenCounts('domain 0', 'train');
-  expect(counts.reduce((a, b) => a + b, 0)).toBe(5 + 40 + 1 + 7 + 2 + 13 + 21 + 8);
-  expect(counts[256]).toBe(8);
+describe('token counts', () => {
+  it('are of the targets of either side', async () => {
+    const data = dataset({ heldOut: 0 });
+    const counts = await data.tokenCounts('domain 0', 'train');
+    // every byte but the first of each document, and the end mark of all but the empty one
+    expect(counts.reduce((a, b) => a + b, 0)).toBe(5 + 40 + 1 + 7 + 2 + 13 + 21);
+    expect(counts[256]).toBe(7);
+  });
+
+  it('have no token that only begins documents', async () => {
+    const tokenizer = { ...byteTokenizer({ documentEnd: true }), bos: 0 };
+    const data = dataset({ heldOut: 0, tokenizer });
+    const counts = await data.tokenCounts('domain 0', 'train');
+    // every byte, and an end mark for the empty document, too
+    expect(counts.reduce((a, b) => a + b, 0)).toBe(5 + 40 + 1 + 7 + 2 + 13 + 21 + 8);
+    expect(counts[0]).toBe(0);
+    const { inputIds, documentStart, targets } = await data.stream().next();
+    expect([...targets]).not.toContain(0);
+    expect(inputIds[0]).toBe(0);
+    inputIds.forEach((id, i) => {
+      if (id === 0) expect(documentStart[i]).toBe(1);
+    });
+  });
+
+  it('are what a pass of the training stream learns', async () => {
+    const document = fc.record({
+      question: fc.nat(9),
+      answer: fc.integer({ min: 1, max: 9 }),
+      talk: fc.boolean(),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(document, { minLength: 1, maxLength: 12 }), async found => {
+        const documents = found.map(({ question, answer, talk }, i) => ({
+          id: `${i}`,
+          text: 'Q'.repeat(question) + 'abcdefghi'.slice(0, answer),
+          ...(talk ? { answers: [[question, question + answer]] as [number, number][] } : {}),
+        }));
+        documents.push({ id: 'long enough', text: 'xy' });
+        const data = dataset({ corpora: [memoryCorpus('x', documents)], heldOut: 0, shuffle: 1, batch: 1 });
+        const counts = await data.tokenCounts('x', 'train');
+        const learned = new Float64Array(257);
+        // a pass ends with the targets "y" and the end mark; the row with the latter may begin another pass
+        const stream = data.stream();
+        let before = -1;
+        for (let row = 0, ended = false; !ended; row++) {
+          const { targets, weights } = await stream.next();
+          for (let i = 0; i < targets.length && !ended; i++) {
+            learned[targets[i]!]! += weights[i]!;
+            ended = targets[i] === 256 && before === 'y'.charCodeAt(0);
+            before = targets[i]!;
+          }
+          expect(row).toBeLessThan(100);
+        }
+        expect(learned).toEqual(counts);
+      }),
+      { numRuns: 60 },
+    );
+  });
 });
 
 describe('conversations', () => {
@@ -288,8 +344,18 @@ describe('conversations', () => {
     for await (const batch of held.heldOut('talk')) rows.push(...rowsOf(batch));
     expect(rows.slice(0, 4)).toEqual(['|Qaaa....', '|QQaaaa|aa', '|QQQaaaaa', '|Qaa.....']);
     const counts = await held.tokenCounts('talk', 'heldOut');
-    expect(counts[97]).toBe(3 + 4 + 2 + 9 + 3 + 2);
+    // of nine letters five are in the row, and the fifth conversation has no answer in its own
+    expect(counts[97]).toBe(3 + 4 + 2 + 5 + 2);
     expect(counts[81]).toBe(0);
+  });
+
+  it('held out without an answer in reach are not called none', async () => {
+    const corpora = [memoryCorpus('talk', [{ id: '0', ...talk(12, 3) }])];
+    await expect(data({ corpora, heldOut: 0.999 }).heldOut('talk').next()).rejects.toMatchObject({
+      code: 'CORPUS_INVALID',
+      message: expect.stringContaining('1 held-out documents: they are texts of one token, or conversations'),
+      fix: expect.stringContaining('data.length'),
+    });
   });
 
   it('without an answer in reach are an error', async () => {

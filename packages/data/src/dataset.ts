@@ -107,7 +107,8 @@ export class Dataset {
 
   /**
    * The held-out documents of a domain, packed in the corpus's order, the same at every call. The last batch may end
-   * in padding, and so may rows of conversations, which stay whole. `CORPUS_INVALID` if the domain has no held-out document.
+   * in padding, and so may rows of conversations, which stay whole. `CORPUS_INVALID` if nothing that is held out in the
+   * domain can be scored.
    */
   async *heldOut(domain: string, options: HeldOutOptions = {}): AsyncGenerator<Batch> {
     const domainIndex = this.#indexOf(domain);
@@ -116,7 +117,9 @@ export class Dataset {
     let batch = emptyBatch(rows, this.length);
     let rowsDone = 0;
     let [row, at, document] = [0, 0, 0];
+    let documents = 0;
     for await (const text of this.#documents(domain, 'heldOut')) {
+      documents++;
       const encoded = fitRow(encodeText(this.tokenizer, text), this.length);
       const pairs = encoded === undefined ? 0 : encoded.tokens.length - 1;
       for (let offset = 0; offset < pairs; ) {
@@ -137,7 +140,7 @@ export class Dataset {
       }
     }
     if (row > 0 || at > 0) yield batch;
-    else if (rowsDone === 0) throw nothingHeldOut(domain);
+    else if (rowsDone === 0) throw nothingHeldOut(domain, documents, this.length);
   }
 
   /** The texts of one side of the split, in the corpus's order. */
@@ -152,13 +155,16 @@ export class Dataset {
     }
   }
 
-  /** How often each token is to be learned on one side of the split: [vocabSize]. Reads all of it. */
+  /**
+   * How often each token is a target that is to be learned in one pass over one side of the split: [vocabSize]. Reads all
+   * of it. The first token of a document is no target, nor is what a row cuts off of a conversation.
+   */
   async tokenCounts(domain: string, split: 'train' | 'heldOut'): Promise<Float64Array> {
     const counts = new Float64Array(this.tokenizer.vocabSize);
     for await (const document of this.#documents(domain, split)) {
-      const { tokens, learned } = encodeText(this.tokenizer, document);
-      tokens.forEach((id, i) => {
-        counts[id]! += learned?.[i] ?? 1;
+      const encoded = fitRow(encodeText(this.tokenizer, document), this.length);
+      encoded?.tokens.subarray(1).forEach((id, i) => {
+        counts[id]! += encoded.learned?.[i + 1] ?? 1;
       });
     }
     return counts;
@@ -175,6 +181,7 @@ export class Dataset {
       this.tokenizer.name,
       this.tokenizer.vocabSize,
       this.tokenizer.eos ?? null,
+      ...(this.tokenizer.bos === undefined ? [] : [this.tokenizer.bos]),
       this.domains.map(({ name, probability, corpora }) => [
         name,
         probability,
@@ -210,10 +217,20 @@ function domainsOf(
   return domains.map((domain, i) => ({ ...domain, probability: probabilities[i]! }));
 }
 
-function nothingHeldOut(domain: string): SpectraError {
+function nothingHeldOut(domain: string, documents: number, length: number): SpectraError {
+  const where = `data domain "${domain}"`;
+  if (documents === 0) {
+    return new SpectraError('CORPUS_INVALID', {
+      message: 'it has no held-out document.',
+      where,
+      fix: 'Hold out a larger share, or cut its documents into shorter blocks.',
+    });
+  }
   return new SpectraError('CORPUS_INVALID', {
-    message: 'it has no held-out document.',
-    where: `data domain "${domain}"`,
-    fix: 'Hold out a larger share, or cut its documents into shorter blocks.',
+    message:
+      `nothing can be scored in its ${documents} held-out documents: they are texts of one token, or conversations ` +
+      `whose answers all lie behind the ${length} tokens of a row.`,
+    where,
+    fix: 'Make data.length larger, or hold out a larger share.',
   });
 }

@@ -12,6 +12,8 @@ export interface TextDocument {
   readonly answers?: readonly TextSpan[];
   /** Whether the tokenizer's end mark follows; true by default. */
   readonly endMark?: boolean;
+  /** File and row, for errors. */
+  readonly where?: string;
 }
 
 /** Begin and end in UTF-16 units. */

@@ -51,6 +51,41 @@ describe('encodeText', () => {
     expect([...other.learned!]).toEqual([1, 1, 1, 0, 0, 0, 0, 0]);
   });
 
+  it('begins texts, pairs and conversations as the tokenizer does, and only once', () => {
+    const written =
+      "{{ bos_token }}{% for m in messages %}{{ m.role + ':' + m.content + '<|im_end|>' }}{% endfor %}";
+    const own = tinyChatFiles(written, { begins: true });
+    const beginning = jsonTokenizer(
+      JSON.parse(own['tokenizer.json']!) as object,
+      JSON.parse(own['tokenizer_config.json']!) as object,
+    );
+    const { bos, eos } = beginning;
+    const ids = (text: string): number[] => beginning.encode(text);
+    expect([...encodeText(beginning, { id: 'a', text: 'the sea' }).tokens]).toEqual([
+      bos,
+      ...ids('the sea'),
+      eos,
+    ]);
+    const pair = encodeText(beginning, { id: 'a', text: 'the sea', answers: [[4, 7]] });
+    expect([...pair.tokens]).toEqual([bos, ...ids('the '), ...ids('sea'), eos]);
+    expect(parts(beginning, pair)).toEqual([
+      [false, '<|begin|>the '],
+      [true, 'sea<|end|>'],
+    ]);
+    const turns = [
+      { role: 'user', content: 'a' },
+      { role: 'assistant', content: 'b' },
+    ];
+    for (const source of [JSON.parse(own['tokenizer_config.json']!) as object, { chat_template: written }]) {
+      // the second does not know the token, so its template does not write it
+      const talk = { id: 'a', ...renderConversation(chatTemplate(source), turns) };
+      expect(parts(beginning, encodeText(beginning, talk))).toEqual([
+        [false, '<|begin|>user:a<|im_end|>'],
+        [true, 'assistant:b<|im_end|>'],
+      ]);
+    }
+  });
+
   it('splits a token that reaches over a bound, as a prompt that ends there does', () => {
     expect(tiny.encode('th')).toHaveLength(1);
     const encoded = encodeText(tiny, { id: 'a', text: 'th', answers: [[1, 2]], endMark: false });
@@ -88,9 +123,15 @@ describe('encodeText', () => {
       ...words(text => text),
       encode: text => (text === 'abc' ? [1, 4] : text === 'ab' ? [1, 2] : text === 'c' ? [3] : []),
     };
-    expect(() => encodeText(pieces, { id: 'a', text: 'abc', answers: [[2, 3]], endMark: false })).toThrow(
-      expect.objectContaining({ code: 'TOKENIZER_INVALID' }),
-    );
+    const document = { id: 'a', text: 'abc', answers: [[2, 3]] as [number, number][], endMark: false };
+    for (const [given, where] of [
+      [document, 'conversation a'],
+      [{ ...document, where: 'talk.jsonl:7' }, 'talk.jsonl:7'],
+    ] as const) {
+      expect(() => encodeText(pieces, given)).toThrow(
+        expect.objectContaining({ code: 'TOKENIZER_INVALID', where, fix: expect.any(String) }),
+      );
+    }
   });
 });
 

@@ -2,7 +2,7 @@
 import { SpectraError } from '@spectra/tensor';
 import type { Tokens } from './batch.ts';
 import type { TextDocument } from './document.ts';
-import { encodeDocument, type Tokenizer } from './tokenizer/tokenizer.ts';
+import { encodeDocument, type Tokenizer, withBos } from './tokenizer/tokenizer.ts';
 
 export interface EncodedDocument {
   readonly tokens: Tokens;
@@ -10,7 +10,10 @@ export interface EncodedDocument {
   readonly learned?: Uint8Array;
 }
 
-/** A document's tokens in compact form; of one with `answers`, only what lies in these is to be learned. */
+/**
+ * A document's tokens in compact form, begun as the tokenizer begins texts; of one with `answers`, only what lies in these
+ * is to be learned.
+ */
 export function encodeText(tokenizer: Tokenizer, document: TextDocument): EncodedDocument {
   const { text, answers, endMark = true } = document;
   if (answers === undefined) return { tokens: compact(tokenizer, encodeDocument(tokenizer, text)) };
@@ -30,7 +33,9 @@ export function encodeText(tokenizer: Tokenizer, document: TextDocument): Encode
     ids.push(tokenizer.eos);
     learned.push(answers.at(-1)?.[1] === text.length ? 1 : 0);
   }
-  return { tokens: compact(tokenizer, ids), learned: Uint8Array.from(learned) };
+  const begun = withBos(tokenizer, ids);
+  if (begun.length > ids.length) learned.unshift(0);
+  return { tokens: compact(tokenizer, begun), learned: Uint8Array.from(learned) };
 }
 
 /**
@@ -39,7 +44,7 @@ export function encodeText(tokenizer: Tokenizer, document: TextDocument): Encode
  */
 function partCounts(
   tokenizer: Tokenizer,
-  { id, text }: TextDocument,
+  { id, text, where }: TextDocument,
   bounds: readonly number[],
   parts: readonly (readonly number[])[],
 ): { ids: number[]; ends: number[] } {
@@ -56,9 +61,9 @@ function partCounts(
     return { ids: whole, ends: prefixes.map(({ length }) => length) };
   if (tokenizer.decode(joined) === tokenizer.decode(whole)) return { ids: joined, ends: joinedEnds };
   throw new SpectraError('TOKENIZER_INVALID', {
-    message: 'its tokens do not tell where an answer of a conversation begins and ends.',
-    where: `${tokenizer.name}, conversation ${id}`,
-    fix: 'Use a tokenizer that writes a text as it writes its parts, such as a byte-level one.',
+    message: `the tokens of ${tokenizer.name} do not tell where an answer of this conversation begins and ends.`,
+    where: where ?? `conversation ${id}`,
+    fix: 'Leave the conversation out, or use a tokenizer that writes a text as it writes its parts, such as a byte-level one.',
   });
 }
 

@@ -1,3 +1,4 @@
+export { answerEnd } from './answer-end.ts';
 export * from './batch.ts';
 export { cutStream } from './blocks.ts';
 export * from './conversation.ts';

@@ -1,5 +1,6 @@
 /** The data part of a configuration: one schema for validation, defaults, types and help. */
 import { z } from 'zod';
+import { CONVERSATION_DATE } from './conversation.ts';
 
 const whole = z.int().nonnegative();
 const positive = z.int().positive();
@@ -92,6 +93,10 @@ export const corpusSchema = z.discriminatedUnion('source', [
       .min(1)
       .optional()
       .describe('A Jinja file in the place of the chat template beside the tokenizer.'),
+    date: z.iso
+      .date()
+      .default(CONVERSATION_DATE)
+      .describe("YYYY-MM-DD: the day that the chat template is told when it asks for today's."),
     ...common,
   }),
 ]);

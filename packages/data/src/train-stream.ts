@@ -64,11 +64,6 @@ export class TrainStream {
     return this.#cursor;
   }
 
-  /** Tokens (pairs) produced so far, over all resumes. */
-  get tokens(): number {
-    return this.#rows * this.#parts.length;
-  }
-
   /** Reads ahead what `epochs` needs on a stream that was opened at a cursor. */
   async ready(): Promise<void> {
     for (const reader of this.#readers) await reader.ready();

@@ -11,11 +11,21 @@ export const TINY_CHAT_TEMPLATE = [
   "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}",
 ].join('');
 
-/** `tokenizer.json` and `tokenizer_config.json` as texts, to be written beside a model. */
-export function tinyChatFiles(template = TINY_CHAT_TEMPLATE): Record<string, string> {
-  const vocab = Object.fromEntries([...MARKS, ...TOKENS].map((token, id) => [token, id]));
-  const added = MARKS.map((content, id) => ({
-    id,
+/** What begins texts, after all other tokens; see `begins`. */
+const BEGIN = '<|begin|>';
+
+/**
+ * `tokenizer.json` and `tokenizer_config.json` as texts, to be written beside a model. One that `begins` has a token more,
+ * `<|begin|>`, which its post-processor puts in front of every text, as Llama's does.
+ */
+export function tinyChatFiles(
+  template = TINY_CHAT_TEMPLATE,
+  { begins = false }: { readonly begins?: boolean } = {},
+): Record<string, string> {
+  const tokens = [...MARKS, ...TOKENS, ...(begins ? [BEGIN] : [])];
+  const vocab = Object.fromEntries(tokens.map((token, id) => [token, id]));
+  const added = [...MARKS, ...(begins ? [BEGIN] : [])].map(content => ({
+    id: vocab[content],
     content,
     special: true,
     single_word: false,
@@ -29,10 +39,25 @@ export function tinyChatFiles(template = TINY_CHAT_TEMPLATE): Record<string, str
     added_tokens: added,
     normalizer: null,
     pre_tokenizer: byteLevel,
-    post_processor: null,
+    post_processor: begins ? { type: 'Sequence', processors: [byteLevel, beginning(vocab[BEGIN]!)] } : null,
     decoder: byteLevel,
     model: { type: 'BPE', vocab, merges: [['t', 'h']], unk_token: null },
   };
-  const config = { eos_token: '<|end|>', chat_template: template };
+  const config = {
+    ...(begins ? { bos_token: BEGIN } : {}),
+    eos_token: '<|end|>',
+    chat_template: template,
+  };
   return { 'tokenizer.json': JSON.stringify(tokenizer), 'tokenizer_config.json': JSON.stringify(config) };
+}
+
+function beginning(id: number): object {
+  const begin = { SpecialToken: { id: BEGIN, type_id: 0 } };
+  const text = (name: string) => ({ Sequence: { id: name, type_id: 0 } });
+  return {
+    type: 'TemplateProcessing',
+    single: [begin, text('A')],
+    pair: [begin, text('A'), begin, text('B')],
+    special_tokens: { [BEGIN]: { id: BEGIN, ids: [id], tokens: [BEGIN] } },
+  };
 }

@@ -1,7 +1,7 @@
 /** The same text read in shorter and longer pieces: does a token's route depend on how much came before? */
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { openData } from '@spectra/data/node';
+import { encodePrompt, openData } from '@spectra/data/node';
 import {
   checkpointConsistency,
   countLoad,
@@ -74,7 +74,10 @@ async function longTexts(config: TrainerConfig, length: number): Promise<Int32Ar
   for (const { name } of dataset.domains) {
     let [taken, ids] = [0, [] as number[]];
     for await (const text of dataset.documents(name, 'heldOut')) {
-      for (const id of dataset.tokenizer.encode(`${text}\n`)) ids.push(id);
+      const line = `${text}\n`;
+      const { tokenizer } = dataset;
+      for (const id of ids.length === 0 ? encodePrompt(tokenizer, line) : tokenizer.encode(line))
+        ids.push(id);
       if (ids.length <= length) continue;
       found.push(Int32Array.from(ids.slice(0, length + 1)));
       ids = [];

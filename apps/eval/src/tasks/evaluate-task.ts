@@ -1,5 +1,5 @@
 /** A model's answers to a task, scored as lm-evaluation-harness scores them. */
-import type { Tokenizer } from '@spectra/data';
+import { encodePrompt, type Tokenizer } from '@spectra/data';
 import { type DecoderModel, generate } from '@spectra/transformer';
 import { scorePairs } from './log-likelihood.ts';
 import { meanMetric, ratioMetric } from './standard-error.ts';
@@ -38,8 +38,15 @@ const GENERATED_TOGETHER = 8;
 
 type Scored = Pick<TaskEvaluation, 'samples'> & Pick<TaskResult, 'metrics'>;
 
-/** What stands before a text: the token that ends documents, or a line feed where there is none. */
-const startId = (tokenizer: Tokenizer): number => tokenizer.eos ?? tokenizer.encode('\n')[0]!;
+/** What stands before a text of which nothing is given: what begins or ends documents, or a line feed. */
+const startId = (tokenizer: Tokenizer): number =>
+  tokenizer.bos ?? tokenizer.eos ?? tokenizer.encode('\n')[0]!;
+
+/** A context's ids, begun as the tokenizer begins texts, with no other mark in front; of an empty one what begins texts. */
+function contextIds(tokenizer: Tokenizer, context: string): number[] {
+  const ids = encodePrompt(tokenizer, context);
+  return ids.length === 0 ? [startId(tokenizer)] : ids;
+}
 
 /** acc: the most probable choice is right. acc_norm: the most probable per character. */
 async function multipleChoice(
@@ -77,9 +84,9 @@ async function multipleChoice(
 /** Spaces at the end of the context belong to the continuation, as most tokenizers learn them. */
 function split(tokenizer: Tokenizer, context: string, continuation: string) {
   const trimmed = context.trimEnd();
-  const whole = tokenizer.encode(context + continuation);
-  const before = tokenizer.encode(trimmed);
-  return { context: [startId(tokenizer), ...before], continuation: whole.slice(before.length) };
+  const before = encodePrompt(tokenizer, trimmed);
+  const whole = encodePrompt(tokenizer, context + continuation);
+  return { context: contextIds(tokenizer, trimmed), continuation: whole.slice(before.length) };
 }
 
 const largest = (values: readonly number[]): number =>
@@ -87,9 +94,7 @@ const largest = (values: readonly number[]): number =>
 
 async function exactMatch(model: DecoderModel, tokenizer: Tokenizer, task: GenerationTask): Promise<Scored> {
   const room = Math.max(1, model.architecture.maxPositions - task.maxTokens);
-  const prompts = task.documents.map(({ prompt }) =>
-    [startId(tokenizer), ...tokenizer.encode(prompt)].slice(-room),
-  );
+  const prompts = task.documents.map(({ prompt }) => contextIds(tokenizer, prompt).slice(-room));
   const texts: string[] = [];
   for (let from = 0; from < prompts.length; from += GENERATED_TOGETHER) {
     const rows = await generate(model, prompts.slice(from, from + GENERATED_TOGETHER), {

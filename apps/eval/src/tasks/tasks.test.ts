@@ -1,4 +1,4 @@
-import { byteTokenizer, dataConfigSchema } from '@spectra/data';
+import { byteTokenizer, dataConfigSchema, type Tokenizer } from '@spectra/data';
 import { setBackend } from '@spectra/tensor';
 import { noLeaks } from '@spectra/testing';
 import { DecoderModel, generate } from '@spectra/transformer';
@@ -118,7 +118,7 @@ describe('evaluateTask', () => {
 
   it('an answer counts where it is the target, after cutting and cleaning', async () => {
     const model = tiny();
-    const [row] = await generate(model, [[10, ...tokenizer.encode('2 + 2 =')]], {
+    const [row] = await generate(model, [tokenizer.encode('2 + 2 =')], {
       maxNewTokens: 3,
       temperature: 0,
     });
@@ -138,6 +138,65 @@ describe('evaluateTask', () => {
     };
     const { result } = await evaluateTask(model, tokenizer, task);
     expect(result.metrics.exact_match).toEqual({ value: 0.5, stderr: 0.5 });
+    model.dispose();
+  });
+});
+
+describe('contexts', () => {
+  const begun = { ...tokenizer, bos: 35 };
+  const choices = (context: string): MultipleChoiceTask => ({
+    name: 'toy',
+    version: 1,
+    source: 'test',
+    kind: 'multiple_choice',
+    delimiter: ' ',
+    documents: [{ context, choices: ['x', 'longer'], answer: 0 }],
+  });
+
+  it('begin as the tokenizer begins texts, once, and otherwise with nothing', async () => {
+    const model = tiny();
+    const scores = async (context: string, by: Tokenizer) =>
+      (await evaluateTask(model, by, choices(context))).samples[0]!.resps.flat();
+    const pair = (context: string) => ({
+      context: tokenizer.encode(context),
+      continuation: tokenizer.encode(' x'),
+    });
+    const [plain, marked] = await scorePairs(model, [pair('a'), pair('#a')]);
+    expect((await scores('a', tokenizer))[0]).toBeCloseTo(plain!.logLikelihood, 4);
+    expect((await scores('a', begun))[0]).toBeCloseTo(marked!.logLikelihood, 4);
+    expect((await scores('#a', begun))[0]).toBeCloseTo(marked!.logLikelihood, 4);
+    expect(Math.abs(plain!.logLikelihood - marked!.logLikelihood)).toBeGreaterThan(1e-3);
+    // of an empty one that token, the one that ends documents, or a line feed
+    const alone = await scorePairs(model, [pair('#'), pair('$'), pair('\n')]);
+    for (const [i, by] of [begun, { ...tokenizer, eos: 36 }, tokenizer].entries())
+      expect((await scores('', by))[0]).toBeCloseTo(alone[i]!.logLikelihood, 4);
+    model.dispose();
+  });
+
+  it('of generation and of whole texts begin so, too', async () => {
+    const model = tiny();
+    const [row] = await generate(model, [tokenizer.encode('#2 + 2 =')], { maxNewTokens: 3, temperature: 0 });
+    const generation: GenerationTask = {
+      name: 'toy',
+      version: 1,
+      source: 'test',
+      kind: 'generate_until',
+      until: [],
+      maxTokens: 3,
+      clean: answer => answer,
+      documents: [{ prompt: '2 + 2 =', target: tokenizer.decode(row!.tokens) }],
+    };
+    expect((await evaluateTask(model, begun, generation)).result.metrics.exact_match!.value).toBe(1);
+    const text: PerplexityTask = {
+      name: 'toy',
+      version: 1,
+      source: 'test',
+      kind: 'loglikelihood_rolling',
+      documents: [{ text: 'a whale' }],
+    };
+    const [score] = await scorePairs(model, [{ context: [35], continuation: tokenizer.encode('a whale') }]);
+    const { samples } = await evaluateTask(model, begun, text);
+    expect(samples[0]!.resps[0]).toBeCloseTo(score!.logLikelihood, 4);
     model.dispose();
   });
 });

@@ -1,11 +1,12 @@
 /** Continues a prompt and shows which expert served each token. */
-import { loadChatTemplate } from '@spectra/data/node';
+import { answerEnd, type ChatTemplate, loadChatTemplate, type Tokenizer } from '@spectra/data/node';
 import { renderTokens } from '@spectra/monitor/node';
 import { SpectraError, setBackend } from '@spectra/tensor';
 import { loadModel } from '@spectra/transformer/node';
 import { isPretrained } from '../config/model.ts';
 import { sampleContinuation } from '../evaluation/sample.ts';
-import { type BackendChoice, resolveModelPath } from '../run/model-path.ts';
+import { declaredEnds } from '../run/declared-ends.ts';
+import { type BackendChoice, type ModelPath, resolveModelPath } from '../run/model-path.ts';
 import { modelTokenizer } from '../run/model-tokenizer.ts';
 
 interface GenerateOptions {
@@ -25,12 +26,14 @@ export async function generateCommand(path: string, options: GenerateOptions): P
   const { model: folder, run } = place;
   await setBackend(options.backend ?? run?.config.backend ?? 'auto');
   const tokenizer = await modelTokenizer(place);
-  const prompt = options.chat ? await conversation(folder, options.prompt) : options.prompt || '\n';
+  const template = options.chat ? await loadChatTemplate(folder) : undefined;
+  const stopTokens = await endsOf(place, tokenizer, template);
   const model = await loadModel(folder);
   if (tokenizer.vocabSize > model.architecture.vocabulary) {
     throw new SpectraError('TOKENIZER_INVALID', {
       message: `the tokenizer has ${tokenizer.vocabSize} tokens, the model ${model.architecture.vocabulary}.`,
       where: folder,
+      fix: "Put the model's own tokenizer.json beside it.",
     });
   }
   const layers = model.routers.length;
@@ -38,17 +41,16 @@ export async function generateCommand(path: string, options: GenerateOptions): P
     throw new SpectraError('USAGE', {
       message: `the model has ${layers} mixture-of-experts layers, so there is no layer ${options.layer}.`,
       where: '--layer',
+      fix: layers === 0 ? 'Leave it out.' : `Give one of 0 to ${layers - 1}, or leave it out.`,
     });
   }
-  // a pretrained model says when it is done; texts of a model made here go on behind a document's end
-  const stops = run === undefined || isPretrained(run.config.model);
   const sample = await sampleContinuation(model, tokenizer, {
-    prompt,
+    prompt: promptOf(options.prompt, tokenizer, template),
     tokens: options.tokens,
     temperature: options.temperature,
     topP: options.topP,
     seed: options.seed,
-    ...(stops && tokenizer.eos !== undefined ? { stopTokens: [tokenizer.eos] } : {}),
+    stopTokens,
     ...(options.layer === undefined ? {} : { layer: options.layer }),
   });
   if (options.json) console.log(JSON.stringify(sample, null, 2));
@@ -57,8 +59,23 @@ export async function generateCommand(path: string, options: GenerateOptions): P
   model.dispose();
 }
 
-/** The prompt as a user's message, up to where the answer begins. */
-async function conversation(folder: string, prompt: string): Promise<string> {
-  const template = await loadChatTemplate(folder);
-  return template.render([{ role: 'user', content: prompt }]);
+/** With a template a user's message up to where the answer begins; something to go on from where nothing is given. */
+function promptOf(prompt: string, { bos }: Tokenizer, template: ChatTemplate | undefined): string {
+  if (template !== undefined) return template.render([{ role: 'user', content: prompt }]);
+  return prompt === '' && bos === undefined ? '\n' : prompt;
+}
+
+/**
+ * What ends the text: what the model's files declare; the mark that the template writes behind an answer; the tokenizer's
+ * end of a document, except where plain text of a model made here goes on behind it.
+ */
+async function endsOf(
+  { model, run }: ModelPath,
+  tokenizer: Tokenizer,
+  template: ChatTemplate | undefined,
+): Promise<number[]> {
+  const stops = template !== undefined || run === undefined || isPretrained(run.config.model);
+  const answered = template === undefined ? undefined : answerEnd(template, tokenizer);
+  const marks = [stops ? tokenizer.eos : undefined, answered].filter(id => id !== undefined);
+  return [...new Set([...marks, ...(await declaredEnds(model))])];
 }

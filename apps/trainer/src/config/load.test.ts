@@ -152,7 +152,11 @@ describe('a model that exists', () => {
 
   it('has no shape before it is read', () => {
     expect(() => freshModel(from('{from: x}'))).toThrow(
-      expect.objectContaining({ code: 'CONFIG_INVALID', where: 'model.from' }),
+      expect.objectContaining({
+        code: 'CONFIG_INVALID',
+        where: 'model.from',
+        fix: expect.stringContaining('vocab_size'),
+      }),
     );
   });
 });

@@ -3,6 +3,7 @@ import { SpectraError } from '@spectra/tensor';
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 import { readTextFile } from '../run/text-file.ts';
+import { isSection } from './is-section.ts';
 import { nearestKey } from './nearest-key.ts';
 import { type TrainerConfig, trainerConfigSchema } from './schema.ts';
 
@@ -92,10 +93,6 @@ function withModelTokenizer(value: Json): Json {
   const data = value.data ?? {};
   if (!isSection(data) || data.tokenizer !== undefined) return value;
   return { ...value, data: { ...data, tokenizer: { kind: 'model' } } };
-}
-
-function isSection(value: Json | undefined): value is { [key: string]: Json } {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function describeIssue(issue: z.core.$ZodIssue): string[] {

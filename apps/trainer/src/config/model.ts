@@ -32,5 +32,6 @@ export function freshModel({ model }: { readonly model: ModelConfig | Pretrained
   throw new SpectraError('CONFIG_INVALID', {
     message: `this needs a model described by its keys, not one from ${model.from}.`,
     where: 'model.from',
+    fix: 'Take model.from out and describe a model by its keys: vocab_size, hidden_size, …',
   });
 }

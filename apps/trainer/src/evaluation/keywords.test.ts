@@ -1,9 +1,15 @@
-import { byteTokenizer, emptyBatch } from '@spectra/data';
+import { byteTokenizer, emptyBatch, type Tokenizer } from '@spectra/data';
 import { expect, it } from 'vitest';
 import { ExpertKeywords } from './keywords.ts';
 
 /** One row of text; `experts` names the two experts of each byte as digits, the first with gate 0.6. */
-function keywordsOf(text: string, first: string, second: string, experts: number): string[][] {
+function keywordsOf(
+  text: string,
+  first: string,
+  second: string,
+  experts: number,
+  tokenizer: Tokenizer = byteTokenizer(),
+): string[][] {
   const tokens = emptyBatch(1, text.length + 2); // two bytes of padding
   tokens.inputIds.set(byteTokenizer().encode(text));
   tokens.documents.fill(0, 0, text.length);
@@ -13,7 +19,7 @@ function keywordsOf(text: string, first: string, second: string, experts: number
     indices.set([Number(first[i]), Number(second[i])], 2 * i);
     weights.set([0.6, 0.4], 2 * i);
   }
-  const keywords = new ExpertKeywords(experts, byteTokenizer());
+  const keywords = new ExpertKeywords(experts, tokenizer);
   keywords.add(
     { domain: 0, tokens },
     { indices, slots: 2, weights, probabilities: undefined, expertVectors: undefined },
@@ -48,4 +54,17 @@ it('lists the signs of an expert that leads fewer than three words, blanks as si
 
 it('does not list what an expert met less than three times', () => {
   expect(keywordsOf('keel 1', '000011', '222222', 3)).toEqual([[], [], []]);
+});
+
+it('takes special tokens for neither words nor signs, and no word across them', () => {
+  const marked = (special: string): Tokenizer => ({
+    ...byteTokenizer(),
+    special: new Set([...special].map(mark => mark.charCodeAt(0))),
+  });
+  const text = times(3, 'keelBsailBoars?');
+  const lists = (special: string) => keywordsOf(text, times(45, '0'), times(45, '1'), 2, marked(special));
+  expect(lists('B?')[0]!.sort()).toEqual(['keel', 'oars', 'sail']);
+  // one word only, so signs are listed: none, or the question mark
+  expect(lists('?')[0]).toEqual([]);
+  expect(lists('')[0]).toEqual(['?']);
 });

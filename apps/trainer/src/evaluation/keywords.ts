@@ -33,14 +33,17 @@ export class ExpertKeywords {
 
   /**
    * Counts each word of a batch once, for the expert whose gates over the word's tokens sum to most: with a byte
-   * tokenizer nearly every expert serves some byte of it. Tokens without a letter count for their first expert.
+   * tokenizer nearly every expert serves some byte of it. Tokens without a letter count for their first expert; special
+   * tokens, such as those that begin documents, are neither words nor signs.
    */
   add({ tokens }: HeldOutBatch, { indices, slots, weights }: RoutingObservation): void {
     for (let row = 0; row < tokens.batch; row++) {
       const from = row * tokens.length;
       const live = tokens.documents.subarray(from, from + tokens.length).filter(d => d >= 0).length;
       if (live === 0) continue;
-      const pieces = tokenTexts([...tokens.inputIds.subarray(from, from + live)], this.tokenizer);
+      const ids = [...tokens.inputIds.subarray(from, from + live)];
+      const isSpecial = (i: number): boolean => this.tokenizer.special?.has(ids[i]!) ?? false;
+      const pieces = tokenTexts(ids, this.tokenizer).map((piece, i) => (isSpecial(i) ? '\n' : piece));
       forEachWord(joinTokens(pieces), (word, first, last) => {
         const gates = new Float64Array(this.experts);
         for (let slot = (from + first) * slots; slot < (from + last + 1) * slots; slot++) {
@@ -51,6 +54,7 @@ export class ExpertKeywords {
         if (most > 0) this.words.add(word, gates.indexOf(most));
       });
       for (const [i, piece] of pieces.entries()) {
+        if (isSpecial(i)) continue;
         const expert = indices[(from + i) * slots]!;
         if (expert >= 0 && piece !== '' && !LETTER.test(piece))
           this.signs.add(BLANKS[piece] ?? piece, expert);

@@ -1,6 +1,29 @@
 import { byteTokenizer } from '@spectra/data';
+import { setBackend } from '@spectra/tensor';
+import { DecoderModel } from '@spectra/transformer';
 import { expect, it } from 'vitest';
-import { tokenTexts } from './sample.ts';
+import { sampleContinuation, tokenTexts } from './sample.ts';
+
+it('begins the prompt as the tokenizer begins texts', async () => {
+  await setBackend('wasm');
+  const model = new DecoderModel({
+    vocab_size: 256,
+    hidden_size: 16,
+    num_hidden_layers: 1,
+    num_attention_heads: 2,
+  });
+  const options = { tokens: 4, temperature: 0, topP: 1, seed: 0 };
+  const texts = async (prompt: string, bos?: number): Promise<string[]> => {
+    const { tokens } = await sampleContinuation(model, { ...byteTokenizer(), bos }, { prompt, ...options });
+    return tokens.map(({ text, prompt: given }) => (given ? `${text}<` : text));
+  };
+  expect((await texts('ab')).slice(0, 2)).toEqual(['a<', 'b<']);
+  const begun = await texts('ab', 35);
+  expect(begun.slice(0, 3)).toEqual(['#<', 'a<', 'b<']);
+  expect(begun).toEqual(await texts('#ab'));
+  expect(await texts('#ab', 35)).toEqual(begun);
+  model.dispose();
+});
 
 it('a character of several bytes belongs to its last one', () => {
   const tokenizer = byteTokenizer();

@@ -1,5 +1,5 @@
 /** Continuations of a prompt in which each token shows its expert. */
-import type { Tokenizer } from '@spectra/data';
+import { encodePrompt, type Tokenizer } from '@spectra/data';
 import { type DecoderModel, generate } from '@spectra/transformer';
 
 export interface SampleOptions {
@@ -32,7 +32,7 @@ export async function sampleContinuation(
   tokenizer: Tokenizer,
   options: SampleOptions,
 ): Promise<Sample> {
-  const ids = tokenizer.encode(options.prompt);
+  const ids = encodePrompt(tokenizer, options.prompt);
   const { tokens: maxNewTokens, temperature, topP, seed, stopTokens = [] } = options;
   const [row] = await generate(model, [ids], { maxNewTokens, temperature, topP, seed, stopTokens });
   const layer = options.layer ?? model.routers.length - 1;

@@ -15,6 +15,7 @@ import type { StreamCursor } from '@spectra/data';
 import { SpectraError } from '@spectra/tensor';
 import { loadModelTensors, modelTensorSpecs } from '@spectra/transformer/node';
 import * as tf from '@tensorflow/tfjs-core';
+import { isSection } from '../config/is-section.ts';
 import { formatConfig, parseConfig } from '../config/load.ts';
 import type { TrainerConfig } from '../config/schema.ts';
 import type { Trainer } from '../training/trainer.ts';
@@ -164,8 +165,4 @@ function differences(was: unknown, is: unknown, path = ''): string[] {
   return [...new Set([...Object.keys(was), ...Object.keys(is)])].flatMap(key =>
     differences(was[key], is[key], path === '' ? key : `${path}.${key}`),
   );
-}
-
-function isSection(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

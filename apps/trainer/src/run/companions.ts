@@ -1,7 +1,7 @@
 /** What a checkpoint holds beside weights and states, so that it is a model folder of its own: tokenizer and the like. */
 import { readFile, stat } from 'node:fs/promises';
 import { companionFiles, isTokenizerFile } from '@spectra/checkpoint/node';
-import { tokenizerFolder } from '@spectra/data/node';
+import { chosenEos, tokenizerFolder } from '@spectra/data/node';
 import type { TrainerConfig } from '../config/schema.ts';
 import type { ModelSource } from '../training/model-source.ts';
 
@@ -9,7 +9,7 @@ export type Companions = ReadonlyMap<string, Uint8Array>;
 
 /**
  * Read at the start: the folder that the run began from may change or go. A tokenizer and a chat template that the
- * configuration names come before the model's.
+ * configuration names come before the model's, and an end token that it names is what the tokenizer's files say.
  */
 export async function readCompanions({ data }: TrainerConfig, { folder }: ModelSource): Promise<Companions> {
   const paths = new Map(Object.entries(folder === undefined ? {} : await companionFiles(folder)));
@@ -25,5 +25,18 @@ export async function readCompanions({ data }: TrainerConfig, { folder }: ModelS
   const template = corpora.find(corpus => corpus.source === 'chat')?.template;
   if (template !== undefined) paths.set('chat_template.jinja', template);
   const read = [...paths].map(async ([name, path]) => [name, await readFile(path)] as const);
-  return new Map(await Promise.all(read));
+  const files = new Map(await Promise.all(read));
+  const eos = chosenEos(tokenizer);
+  if (eos !== undefined) {
+    setEos(files, 'tokenizer_config.json', eos);
+    if (files.has('special_tokens_map.json')) setEos(files, 'special_tokens_map.json', eos);
+  }
+  return files;
+}
+
+function setEos(files: Map<string, Uint8Array>, name: string, eos: string): void {
+  const bytes = files.get(name);
+  const found = bytes === undefined ? {} : (JSON.parse(new TextDecoder().decode(bytes)) as object);
+  const changed = { ...found, eos_token: eos };
+  files.set(name, new TextEncoder().encode(`${JSON.stringify(changed, null, 2)}\n`));
 }

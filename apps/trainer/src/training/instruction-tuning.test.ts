@@ -82,3 +82,45 @@ it('takes a template of its own, which its checkpoints keep', async () => {
   const loaded = await loadChatTemplate(checkpoint);
   expect(loaded.render([{ role: 'user', content: 'a' }])).toBe('<|im_start|>a<|im_end|>');
 });
+
+it('goes on with the end token that the configuration chose, in templates and in copies of its checkpoints', async () => {
+  // a template that ends turns with the tokenizer's end token
+  const template =
+    "{% for m in messages %}{{ '<|im_start|>' + m.content + eos_token }}{% endfor %}" +
+    '{% if add_generation_prompt %}<|im_start|>{% endif %}';
+  const files = {
+    ...tinyChatFiles(template),
+    'special_tokens_map.json': JSON.stringify({ eos_token: { content: '<|end|>' }, pad_token: '<|end|>' }),
+  };
+  const model = runs.model('qwen3_moe', files, 'ends');
+  const chosen = (name: string, ...more: string[]) =>
+    runs.config(
+      name,
+      model,
+      `data.corpora=[{domain: talk, source: chat, paths: [${file}]}]`,
+      'data.tokenizer={kind: model, eos: <|im_end|>}',
+      'data.length=160',
+      'train.steps=4',
+      ...more,
+    );
+  const straight = await runs.train(chosen('ends-straight'));
+  await runs.train(chosen('ends-broken', 'train.max_seconds=0.001'));
+  const resumed = await runs.train(chosen('ends-broken', 'train.max_seconds=999'), true);
+  expect(resumed.losses).toEqual(straight.losses);
+  const source = await openModelSource(chosen('ends-read'));
+  const data = await openTrainingData(chosen('ends-read'), undefined, source);
+  const { inputIds } = await data.stream.next();
+  const { checkpoint } = resumed;
+  const tokenizer = await loadTokenizer(checkpoint);
+  expect(tokenizer.eos).toBe(tokenizer.idOf('<|im_end|>'));
+  expect([...inputIds]).toContain(tokenizer.eos);
+  const written = await loadChatTemplate(checkpoint);
+  expect(written.render([{ role: 'user', content: 'a' }])).toBe('<|im_start|>a<|im_end|><|im_start|>');
+  expect(JSON.parse(fileOf(checkpoint, 'special_tokens_map.json').toString())).toEqual({
+    eos_token: '<|im_end|>',
+    pad_token: '<|end|>',
+  });
+  expect(
+    fileOf(checkpoint, 'tokenizer_config.json').equals(fileOf(straight.checkpoint, 'tokenizer_config.json')),
+  ).toBe(true);
+});

@@ -5,20 +5,23 @@ import { readError } from './file-errors.ts';
 
 const TOKENIZER =
   /^(tokenizer.*|vocab\.(json|txt)|merges\.txt|special_tokens_map\.json|added_tokens\.json|chat_template\..*|.*\.model)$/i;
-const OTHERS = /^(generation_config\.json|LICENSE.*|README.*)$/i;
+const OTHERS = /^(generation_config\.json|LICEN[CS]E.*|NOTICE.*|USE_POLICY.*|README.*)$/i;
 
 /** Whether a file of this name belongs to a tokenizer. */
 export function isTokenizerFile(name: string): boolean {
   return TOKENIZER.test(name);
 }
 
-/** Paths by name of a folder's tokenizer files, generation settings, licence and README. */
+/** Whether a file of this name belongs to a model: its tokenizer's, generation settings, licence, notices and README. */
+export function isCompanionFile(name: string): boolean {
+  return TOKENIZER.test(name) || OTHERS.test(name);
+}
+
+/** Paths by name of a folder's files for which `isCompanionFile` holds. */
 export async function companionFiles(folder: string): Promise<Record<string, string>> {
   try {
     const entries = await readdir(folder, { withFileTypes: true });
-    const wanted = entries.filter(
-      entry => !entry.isDirectory() && (TOKENIZER.test(entry.name) || OTHERS.test(entry.name)),
-    );
+    const wanted = entries.filter(entry => !entry.isDirectory() && isCompanionFile(entry.name));
     return Object.fromEntries(wanted.map(({ name }) => [name, join(folder, name)]));
   } catch (error) {
     throw readError(error, folder);

@@ -8,11 +8,24 @@ import { workspaceRoot } from '@spectra/testing';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { httpFiles, httpSource } from '../http-source.ts';
 import { openModelFiles } from '../model-files.ts';
+import { companionFiles } from './companions.ts';
 import { isHubId, modelFiles, modelFolder } from './hub.ts';
 import { openModel } from './model.ts';
 
 const FIXTURE = join(workspaceRoot(), 'fixtures', 'hf', 'deepseek_v3_fp8');
 const SHA = 'a'.repeat(40);
+/** What the model has beside the fixture's files. */
+const SMALL: Readonly<Record<string, string>> = {
+  'tokenizer.json': '{}',
+  'chat_template.jinja': 'chat',
+  LICENSE: 'licence',
+  'LICENCE-MODEL.md': 'licence',
+  'NOTICE.txt': 'notice',
+  'USE_POLICY.md': 'policy',
+  'README.md': 'readme',
+  'training_args.json': '{}',
+  'requirements.txt': 'other',
+};
 
 /** A stand-in for the Hub: one model, its listing and its files by range. */
 let server: Server;
@@ -35,6 +48,11 @@ afterEach(async () => {
   await rm(cacheDir, { recursive: true });
 });
 
+async function contentOf(path: string): Promise<Buffer> {
+  const small = SMALL[path];
+  return small === undefined ? readFile(join(FIXTURE, path)) : Buffer.from(small);
+}
+
 async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { pathname } = new URL(request.url ?? '', endpoint);
   requests.push(pathname);
@@ -43,7 +61,7 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
     response.end(JSON.stringify(value));
   };
   const info = async (path: string) => {
-    const bytes = await readFile(join(FIXTURE, path));
+    const bytes = await contentOf(path);
     const oid = createHash('sha1').update(bytes).digest('hex');
     return {
       type: 'file',
@@ -69,7 +87,7 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
   if (pathname.startsWith('/api/models/org/tiny/tree/')) {
     return json([
       { type: 'directory', path: 'onnx', size: 0 },
-      ...(await Promise.all((await readdir(FIXTURE)).map(info))),
+      ...(await Promise.all([...(await readdir(FIXTURE)), ...Object.keys(SMALL)].map(info))),
     ]);
   }
   if (pathname.startsWith('/api/models/org/tiny/paths-info/')) {
@@ -79,9 +97,7 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
   }
   const file = /^\/org\/tiny\/resolve\/[^/]+\/([^/]+)$/.exec(pathname)?.[1];
   const bytes =
-    file === undefined
-      ? undefined
-      : await readFile(join(FIXTURE, decodeURIComponent(file))).catch(() => undefined);
+    file === undefined ? undefined : await contentOf(decodeURIComponent(file)).catch(() => undefined);
   if (bytes === undefined) {
     response.writeHead(404, { 'X-Error-Code': 'EntryNotFound' });
     return void response.end();
@@ -109,6 +125,11 @@ describe('a model of the Hub', () => {
     expect(files).toContain('model-00003-of-00003.safetensors');
     expect(files).toContain('config.json');
     expect(files).not.toContain('expected.safetensors');
+    // with what belongs to it, which is what copies of it keep
+    const { 'training_args.json': _, 'requirements.txt': __, ...belonging } = SMALL;
+    for (const name of Object.keys(SMALL)) expect(files.includes(name), name).toBe(name in belonging);
+    const kept = [...Object.keys(belonging), 'generation_config.json'].sort();
+    expect(Object.keys(await companionFiles(folder)).sort()).toEqual(kept);
     const [here, there] = [await openModel(folder), await openModel(FIXTURE)];
     expect(here.names()).toEqual(there.names());
     const name = 'model.layers.0.self_attn.kv_a_proj_with_mqa.weight';

@@ -5,6 +5,7 @@ import { SpectraError } from '@spectra/tensor';
 import { httpFiles, network, reason } from '../http-source.ts';
 import { type ModelFiles, openModelFiles } from '../model-files.ts';
 import { isPlainFileName, parseShardIndex } from '../sharded.ts';
+import { isCompanionFile } from './companions.ts';
 import { folderFiles } from './model.ts';
 
 export interface HubOptions {
@@ -18,8 +19,7 @@ export interface HubOptions {
   readonly accessToken?: string;
 }
 
-/** Small files that belong to a model beside its weights. */
-const COMPANIONS = /\.(json|txt|model|jinja)$/;
+const INDEX = 'model.safetensors.index.json';
 
 /** Whether `name` has the form `org/name`. */
 export function isHubId(name: string): boolean {
@@ -51,7 +51,9 @@ export async function modelFolder(name: string, options: HubOptions = {}): Promi
     for await (const { type, path } of hub.listFiles({ repo, revision: sha, ...server })) {
       if (type === 'file' && isPlainFileName(path)) listed.push(path);
     }
-    for (const path of listed) if (COMPANIONS.test(path)) await fetchFile(path);
+    for (const path of listed) {
+      if (path === 'config.json' || path === INDEX || isCompanionFile(path)) await fetchFile(path);
+    }
     const snapshot = join(cache, 'snapshots', sha);
     for (const path of await weightFiles(folderFiles(snapshot), listed)) await fetchFile(path);
     await noteRevision(cache, revision, sha);
@@ -99,10 +101,9 @@ function settings(options: HubOptions): {
 
 /** The weights among the files of a repository: those its index names, else the single file. */
 async function weightFiles(files: ModelFiles, listed: readonly string[]): Promise<string[]> {
-  const index = 'model.safetensors.index.json';
-  const json = await files.text(index);
+  const json = await files.text(INDEX);
   if (json !== undefined) {
-    return [...new Set(Object.values(parseShardIndex(json, join(files.name, index)).weight_map))].sort();
+    return [...new Set(Object.values(parseShardIndex(json, join(files.name, INDEX)).weight_map))].sort();
   }
   return listed.filter(path => path === 'model.safetensors');
 }

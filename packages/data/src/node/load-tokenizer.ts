@@ -31,15 +31,35 @@ export async function loadTokenizer(
   return jsonTokenizer(tokenizer, config, { ...options, name: file });
 }
 
+/** What a chat template is made of. */
+export interface ChatTemplateFiles {
+  /** The parsed `tokenizer_config.json`; empty where there is none. */
+  readonly config: object;
+  /** Of `chat_template.jinja`, if there is one. */
+  readonly text: string | undefined;
+  /** The place of the configuration, for errors. */
+  readonly where: string;
+}
+
+/**
+ * Reads what a folder has of a chat template, which may be nothing; `eos` is the end token where a configuration chose
+ * another. `TOKENIZER_INVALID` for a file that cannot be read.
+ */
+export async function readChatTemplate(folder: string, eos?: string): Promise<ChatTemplateFiles> {
+  const where = join(folder, 'tokenizer_config.json');
+  const text = await readIfThere(join(folder, 'chat_template.jinja'));
+  const config = (await readJson(where)) ?? {};
+  return { config: eos === undefined ? config : { ...config, eos_token: eos }, text, where };
+}
+
 /**
  * The chat template of a model folder: its `chat_template.jinja`, or that of its `tokenizer_config.json`; or `text`, with
  * the special tokens of that configuration.
  * `TOKENIZER_INVALID` if there is none or it cannot be used.
  */
 export async function loadChatTemplate(folder: string, text?: string): Promise<ChatTemplate> {
-  const file = join(folder, 'tokenizer_config.json');
-  const own = await readFile(join(folder, 'chat_template.jinja'), 'utf8').catch(() => undefined);
-  return chatTemplate((await readJson(file)) ?? {}, text ?? own, file);
+  const files = await readChatTemplate(folder);
+  return chatTemplate(files.config, text ?? files.text, files.where);
 }
 
 /**
@@ -51,7 +71,8 @@ export async function openTokenizer(
   modelFolder?: string,
 ): Promise<Tokenizer> {
   if (config.kind === 'bytes') return byteTokenizer({ documentEnd: config.document_end });
-  const options = config.eos === undefined ? {} : { eos: config.eos };
+  const eos = chosenEos(config);
+  const options = eos === undefined ? {} : { eos };
   if (config.kind === 'file') return loadTokenizer(config.path, options);
   if (modelFolder === undefined) {
     throw new SpectraError('CONFIG_INVALID', {
@@ -77,14 +98,38 @@ export function tokenizerFolder(config: DataConfig['tokenizer'], modelFolder?: s
   return existsSync(join(config.path, 'tokenizer.json')) ? config.path : dirname(config.path);
 }
 
+/** The end token that a configuration names in the place of the tokenizer's own. */
+export function chosenEos(config: DataConfig['tokenizer']): string | undefined {
+  return config.kind === 'bytes' ? undefined : config.eos;
+}
+
 async function readJson(path: string): Promise<object | undefined> {
-  const text = await readFile(path, 'utf8').catch(() => undefined);
+  const text = await readIfThere(path);
   if (text === undefined) return undefined;
   try {
     const value: unknown = JSON.parse(text);
     if (typeof value === 'object' && value !== null) return value;
     throw new Error('not an object');
   } catch (cause) {
-    throw new SpectraError('TOKENIZER_INVALID', { message: 'it is not a JSON object.', where: path, cause });
+    throw new SpectraError('TOKENIZER_INVALID', {
+      message: 'it is not a JSON object.',
+      where: path,
+      fix: 'Copy it again from where the model comes from.',
+      cause,
+    });
+  }
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new SpectraError('TOKENIZER_INVALID', {
+      message: `it cannot be read (${(cause as Error).message}).`,
+      where: path,
+      fix: 'Check that it is a file, and its permissions.',
+      cause,
+    });
   }
 }

@@ -1,14 +1,12 @@
 /** From a corpus's configuration to its documents. */
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { SpectraError } from '@spectra/tensor';
 import { cutStream } from '../blocks.ts';
 import { type Corpus, limitBytes, type TextDocument } from '../document.ts';
 import { mathCorpus } from '../math.ts';
 import { BROWN_GENRES, type CorpusConfig } from '../schema.ts';
-import { type ChatTemplate, chatTemplate } from '../tokenizer/chat-template.ts';
 import { brownText } from './brown.ts';
-import { openChatCorpus, type TemplateLoader } from './chat-corpus.ts';
+import { openChatCorpus } from './chat-corpus.ts';
 import { factbookText } from './factbook.ts';
 import {
   corpusInvalid,
@@ -20,21 +18,22 @@ import {
   textChunks,
 } from './files.ts';
 import { jsonLines } from './json-lines.ts';
+import type { ChatTemplateFiles } from './load-tokenizer.ts';
 import { parquetTexts } from './parquet.ts';
 import { packageVersion, permissivePackage, resolvePackage } from './resolve-package.ts';
 
 export interface OpenCorpusOptions {
   /** Folders whose `node_modules`, or those above them, hold the text packages; the working directory by default. */
   readonly resolveFrom?: readonly string[];
-  /** The chat template of the tokenizer, or that of a text with its special tokens; by default only the latter, without. */
-  readonly chatTemplate?: TemplateLoader;
+  /** What the tokenizer has of a chat template; nothing by default, so that a corpus of messages needs its own. */
+  readonly chatTemplate?: ChatTemplateFiles;
   /** Longer texts are cut into blocks of at most this many characters; 4096 by default. */
   readonly documentLength?: number;
 }
 
 /** Opens a corpus: files are listed and sized now, read when documents are asked for. */
 export async function openCorpus(config: CorpusConfig, options: OpenCorpusOptions = {}): Promise<Corpus> {
-  if (config.source === 'chat') return openChatCorpus(config, options.chatTemplate ?? textTemplate);
+  if (config.source === 'chat') return openChatCorpus(config, options.chatTemplate);
   if (config.source === 'math') return mathCorpus(config.domain, config.max_bytes, config.seed);
   const { name, files, read, spread } = await sourceOf(config, options);
   const length = options.documentLength ?? 4096;
@@ -52,15 +51,6 @@ export async function openCorpus(config: CorpusConfig, options: OpenCorpusOption
     bytes: Math.min(limit, Math.round(bytes)),
     documents: () => limitBytes(documents(), limit),
   };
-}
-
-async function textTemplate(text?: string): Promise<ChatTemplate> {
-  if (text !== undefined) return chatTemplate({}, text, 'data.corpora');
-  throw new SpectraError('TOKENIZER_INVALID', {
-    message: 'there is no chat template to write conversations with.',
-    where: 'data.corpora',
-    fix: "Take the tokenizer of a model made for conversations, or give the corpus's template.",
-  });
 }
 
 interface Text {

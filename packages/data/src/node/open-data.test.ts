@@ -3,13 +3,12 @@ import { mkdir, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { TINY_CHAT_TEMPLATE, workspaceRoot } from '@spectra/testing';
+import { TINY_CHAT_TEMPLATE, tinyChatFiles, workspaceRoot } from '@spectra/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { z } from 'zod';
 import type { TextDocument } from '../document.ts';
 import { unigramEntropy } from '../entropy.ts';
 import { corpusSchema, dataConfigSchema } from '../schema.ts';
-import { type ChatTemplate, chatTemplate } from '../tokenizer/chat-template.ts';
 import { factbookText } from './factbook.ts';
 import { openCorpus } from './open-corpus.ts';
 import { openData } from './open-data.ts';
@@ -115,8 +114,7 @@ describe('conversations', () => {
         { role: 'assistant', content: `${i}!` },
       ],
     })}\n`;
-  const template = (): Promise<ChatTemplate> =>
-    Promise.resolve(chatTemplate({ chat_template: TINY_CHAT_TEMPLATE }));
+  const template = { config: { chat_template: TINY_CHAT_TEMPLATE }, text: undefined, where: 'config' };
   const written = (i: number): string =>
     `<|im_start|>user\n${i}?<|im_end|>\n<|im_start|>assistant\n${i}!<|im_end|>\n`;
   async function documents(config: Input): Promise<TextDocument[]> {
@@ -144,7 +142,8 @@ describe('conversations', () => {
     const begin = written(0).indexOf('0!');
     expect(found[0]!.answers).toEqual([[begin, written(0).length]]);
     const [pair, talk] = await documents(chat(['c.jsonl'], { messages_key: 'talk' }));
-    expect(pair).toEqual({ id: 'c.jsonl:0', text: '1 + 1 = 2', answers: [[8, 9]], endMark: true });
+    const where = `${join(folder, 'c.jsonl')}:1`;
+    expect(pair).toEqual({ id: 'c.jsonl:0', where, text: '1 + 1 = 2', answers: [[8, 9]], endMark: true });
     expect(talk!.text).toBe('<|im_start|>assistant\nso<|im_end|>\n');
     const parquet = join(workspaceRoot(), 'fixtures', 'text', 'chat.parquet');
     const rows = await documents({ domain: 'x', source: 'chat', paths: [parquet] });
@@ -152,6 +151,39 @@ describe('conversations', () => {
     expect(rows[2]!.text).toBe(
       '<|im_start|>user\nWhat is 2 + 1?<|im_end|>\n<|im_start|>assistant\nIt is 3.<|im_end|>\n',
     );
+  });
+
+  it('of Parquet have tool calls without the fields that a message lacks', async () => {
+    const path = join(folder, 't.jinja');
+    await writeFile(
+      path,
+      [
+        '{{ tools | tojson }}',
+        '{% for m in messages %}{% set calls = m.tool_calls if "tool_calls" in m else [] %}',
+        '<{{ m.role }}>{% if calls | length > 1 %}{{ raise_exception("one call only") }}{% endif %}',
+        '{% if calls %}{{ calls[0] | tojson }}{% else %}{{ m.content }}{% endif %}</>{% endfor %}',
+      ].join(''),
+    );
+    const parquet = join(workspaceRoot(), 'fixtures', 'text', 'tools.parquet');
+    const [first, second] = await documents({
+      domain: 'x',
+      source: 'chat',
+      paths: [parquet],
+      template: path,
+    });
+    expect(first!.text).toBe(
+      [
+        '[{"name": "warmth", "description": "Degrees at a place.", "days_at_most": 7}]',
+        '<user>How warm is it in Bergen?</>',
+        '<assistant>{"type": "function", "function": {"name": "warmth", "arguments": {"place": "Bergen", "days": 1}}}</>',
+        '<tool>11</><assistant>11 °C.</>',
+      ].join(''),
+    );
+    expect(second!.where).toBe(`${parquet}, row 1`);
+    expect(second!.answers!.map(([begin, end]) => second!.text.slice(begin, end))).toEqual([
+      '<assistant>{"type": "function", "function": {"name": "warmth", "arguments": {"place": "Aden", "days": 2}}}</>',
+      '<assistant>34 °C.</>',
+    ]);
   });
 
   it('take a template of their own, which is part of what a cursor belongs to', async () => {
@@ -165,6 +197,66 @@ describe('conversations', () => {
       names.push(corpus.name);
     }
     expect(names[0]).not.toBe(names[1]);
+  });
+
+  it('are told a fixed day, which is part of what a cursor belongs to', async () => {
+    await writeFile(join(folder, 'a.jsonl'), row(0));
+    const path = join(folder, 't.jinja');
+    await writeFile(path, "{{ strftime_now('%Y-%m-%d') }}{% for m in messages %}{{ m.content }}{% endfor %}");
+    const opened = async (more: object) => {
+      const corpus = await openCorpus(corpusSchema.parse(chat(['a.jsonl'], { template: path, ...more })));
+      const texts: string[] = [];
+      for await (const { text } of corpus.documents()) texts.push(text);
+      return { name: corpus.name, texts };
+    };
+    const usual = await opened({});
+    expect(usual.texts).toEqual(['2024-07-260?0!']);
+    expect(await opened({ date: '2024-07-26' })).toEqual(usual);
+    const other = await opened({ date: '2025-12-31' });
+    expect(other.texts).toEqual(['2025-12-310?0!']);
+    expect(other.name).not.toBe(usual.name);
+    for (const date of ['today', '2024-02-30'])
+      expect(corpusSchema.safeParse(chat(['a.jsonl'], { date })).success).toBe(false);
+  });
+
+  it('need nothing of the model’s folder once they are open', async () => {
+    await writeFile(join(folder, 'a.jsonl'), row(0).repeat(4));
+    const model = join(folder, 'model');
+    for (const files of [
+      tinyChatFiles(),
+      { ...tinyChatFiles(''), 'chat_template.jinja': TINY_CHAT_TEMPLATE },
+    ]) {
+      await mkdir(model);
+      for (const [name, text] of Object.entries(files)) await writeFile(join(model, name), text);
+      const config = { corpora: [chat(['a.jsonl'])], tokenizer: { kind: 'model' as const }, length: 64 };
+      const data = await openData(dataConfigSchema.parse(config), { modelFolder: model });
+      await rm(model, { recursive: true });
+      const batch = await data.stream().next();
+      expect(data.tokenizer.decode(batch.inputIds.subarray(0, 64))).toContain(written(0).trimEnd());
+    }
+  });
+
+  it('do not take a template that cannot be read for none', async () => {
+    await writeFile(join(folder, 'a.jsonl'), row(0));
+    const model = join(folder, 'model');
+    await mkdir(join(model, 'chat_template.jinja'), { recursive: true });
+    for (const [name, text] of Object.entries(tinyChatFiles())) await writeFile(join(model, name), text);
+    const config = { corpora: [chat(['a.jsonl'])], tokenizer: { kind: 'model' as const } };
+    await expect(openData(dataConfigSchema.parse(config), { modelFolder: model })).rejects.toMatchObject({
+      code: 'TOKENIZER_INVALID',
+      where: join(model, 'chat_template.jinja'),
+      fix: expect.any(String),
+    });
+  });
+
+  it('of texts alone need no template, and one that is broken is said at once', async () => {
+    await writeFile(join(folder, 'c.jsonl'), '{"prompt": "1 + 1 = ", "completion": "2"}\n');
+    const corpus = await openCorpus(corpusSchema.parse(chat(['c.jsonl'])));
+    for await (const { text } of corpus.documents()) expect(text).toBe('1 + 1 = 2');
+    const broken = { ...template, text: '{% for' };
+    await expect(
+      openCorpus(corpusSchema.parse(chat(['c.jsonl'])), { chatTemplate: broken }),
+    ).rejects.toMatchObject({ code: 'TOKENIZER_INVALID', where: 'config' });
   });
 
   it('that cannot be used are errors with a fix', async () => {

@@ -2,7 +2,7 @@
 import { Dataset } from '../dataset.ts';
 import type { Corpus } from '../document.ts';
 import type { DataConfig } from '../schema.ts';
-import { loadChatTemplate, openTokenizer, tokenizerFolder } from './load-tokenizer.ts';
+import { chosenEos, openTokenizer, readChatTemplate, tokenizerFolder } from './load-tokenizer.ts';
 import { openCorpus } from './open-corpus.ts';
 
 export interface OpenDataOptions {
@@ -15,20 +15,21 @@ export interface OpenDataOptions {
 }
 
 /**
- * Opens tokenizer and corpora. Errors: `FILE_MISSING` (a path or package), `CORPUS_INVALID` (empty, unreadable or of
+ * Opens tokenizer and corpora; what they need of the model's folder is read now, since that may go. Errors: `FILE_MISSING` (a path or package), `CORPUS_INVALID` (empty, unreadable or of
  * another form; texts themselves are read, and checked, as they are asked for), `TOKENIZER_INVALID`, `CONFIG_INVALID`.
  */
 export async function openData(config: DataConfig, options: OpenDataOptions = {}): Promise<Dataset> {
   const corpora: Corpus[] = [];
-  const templates = tokenizerFolder(config.tokenizer, options.modelFolder);
+  const folder = tokenizerFolder(config.tokenizer, options.modelFolder);
+  const talks = config.corpora.some(({ source }) => source === 'chat');
+  const template =
+    talks && folder !== undefined ? await readChatTemplate(folder, chosenEos(config.tokenizer)) : undefined;
   for (const corpus of config.corpora) {
     corpora.push(
       await openCorpus(corpus, {
         documentLength: config.document_length ?? 4 * config.length,
         ...(options.resolveFrom === undefined ? {} : { resolveFrom: options.resolveFrom }),
-        ...(templates === undefined
-          ? {}
-          : { chatTemplate: (text?: string) => loadChatTemplate(templates, text) }),
+        ...(template === undefined ? {} : { chatTemplate: template }),
       }),
     );
   }

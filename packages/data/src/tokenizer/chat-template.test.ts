@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { chatTemplate } from './chat-template.ts';
 
 const CHATML =
@@ -9,6 +9,8 @@ const MESSAGES = [
   { role: 'assistant', content: 'A pull.' },
 ];
 const RENDERED = '<|im_start|>user\nWhat is gravity?<|im_end|>\n<|im_start|>assistant\nA pull.<|im_end|>\n';
+
+afterEach(() => vi.useRealTimers());
 
 describe('chatTemplate', () => {
   it('writes a conversation with the special tokens of the config', () => {
@@ -36,5 +38,24 @@ describe('chatTemplate', () => {
     expect(() => chatTemplate({ chat_template: '{% for' })).toThrow(invalid);
     const strict = chatTemplate({ chat_template: "{{ raise_exception('roles must alternate') }}" });
     expect(() => strict.render(MESSAGES)).toThrow('roles must alternate');
+    expect(() => strict.render(MESSAGES)).toThrow(
+      expect.objectContaining({ where: 'tokenizer_config.json', fix: expect.any(String) }),
+    );
+    expect(() => strict.render(MESSAGES, { where: 'talk.jsonl:7' })).toThrow(
+      expect.objectContaining({
+        where: 'talk.jsonl:7',
+        message: expect.stringContaining('tokenizer_config.json fails on it: roles must alternate'),
+        fix: expect.stringContaining('leave it out'),
+      }),
+    );
+  });
+
+  it('writes the date that it is given, else the local one, in English', () => {
+    const source = "\n{% if strftime_now is defined %}{{ strftime_now('%A, %d %b %Y %H:%M:%S') }}{% endif %}";
+    const dated = chatTemplate({ chat_template: source });
+    expect(dated.render([], { date: '2024-07-26' })).toBe('\nFriday, 26 Jul 2024 00:00:00');
+    vi.useFakeTimers({ now: new Date(2025, 2, 1, 23, 4, 5) });
+    expect(dated.render([])).toBe('\nSaturday, 01 Mar 2025 23:04:05');
+    expect(() => dated.render([], { date: 'today' })).toThrow(expect.objectContaining({ code: 'VALUE' }));
   });
 });

@@ -33,7 +33,9 @@ interface TokenizerJson {
 }
 
 /**
- * From the parsed `tokenizer.json` and, if there is one, `tokenizer_config.json`. `TOKENIZER_INVALID` if it cannot be
+ * From the parsed `tokenizer.json` and, if there is one, `tokenizer_config.json`. Its `bos` is the `bos_token` of the
+ * config where its post-processor begins every text with that: of Llama, Mistral and Gemma, not of GPT-2, Qwen and SmolLM2,
+ * which name one and do not write it. `TOKENIZER_INVALID` if it cannot be
  * used, or if its end token is not in the vocabulary.
  */
 export function jsonTokenizer(
@@ -52,11 +54,15 @@ export function jsonTokenizer(
   const end = options.eos ?? tokenText((config as { eos_token?: unknown }).eos_token);
   const eos = end === undefined ? undefined : ids.get(end);
   if (end !== undefined && eos === undefined) throw invalid(`its end token "${end}" is not in it.`, where);
+  const begin = tokenText((config as { bos_token?: unknown }).bos_token);
+  const [first] = inner.encode('', { add_special_tokens: true }).ids;
+  const bos = begin !== undefined && first === ids.get(begin) ? first : undefined;
   let vocabSize = 0;
   for (const id of ids.values()) vocabSize = Math.max(vocabSize, id + 1);
   return {
     name: where,
     vocabSize,
+    bos,
     eos,
     special: new Set(
       ((tokenizer as TokenizerJson).added_tokens ?? []).flatMap(({ id, special }) => (special ? [id] : [])),

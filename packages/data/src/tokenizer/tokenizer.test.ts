@@ -1,10 +1,11 @@
 import { SpectraError } from '@spectra/tensor';
+import { tinyChatFiles } from '@spectra/testing';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { byteCharacters } from './byte-characters.ts';
 import { byteTokenizer } from './byte-tokenizer.ts';
 import { jsonTokenizer } from './json-tokenizer.ts';
-import { encodeDocument } from './tokenizer.ts';
+import { encodeDocument, encodePrompt } from './tokenizer.ts';
 
 describe('byteTokenizer', () => {
   it('gives every text back', () => {
@@ -80,6 +81,26 @@ describe('jsonTokenizer', () => {
   it('says which bytes it would drop', () => {
     expect(tokenizer.droppedBytes).toEqual([4]);
     expect(tokenizer.decode(tokenizer.encode('a\u0004b'))).toBe('ab');
+  });
+
+  it('begins texts where its post-processor does, with the token that the config names', () => {
+    const files = tinyChatFiles(undefined, { begins: true });
+    const json = JSON.parse(files['tokenizer.json']!) as { post_processor: { processors: object[] } };
+    const config = JSON.parse(files['tokenizer_config.json']!) as object;
+    const llama = jsonTokenizer(json, config);
+    expect(llama.bos).toBe(llama.idOf('<|begin|>'));
+    expect(llama.encode('the')).not.toContain(llama.bos);
+    expect(encodePrompt(llama, 'the')).toEqual([llama.bos, ...llama.encode('the')]);
+    expect(encodePrompt(llama, '<|begin|>the')).toEqual(encodePrompt(llama, 'the'));
+    expect(encodePrompt(llama, '')).toEqual([llama.bos]);
+    expect(encodeDocument(llama, 'a')).toEqual([llama.bos, ...llama.encode('a'), llama.eos]);
+    // as GPT-2's, Qwen's and SmolLM2's: the config names one, and texts do not begin with it
+    for (const post_processor of [null, json.post_processor.processors[0]])
+      expect(jsonTokenizer({ ...json, post_processor }, config).bos).toBeUndefined();
+    // or texts begin with something that is no beginning of a text
+    expect(jsonTokenizer(json, { bos_token: '<|im_start|>' }).bos).toBeUndefined();
+    expect(jsonTokenizer(json).bos).toBeUndefined();
+    expect(tokenizer.bos).toBeUndefined();
   });
 
   it('lets the end token be chosen and refuses what it cannot use', () => {
