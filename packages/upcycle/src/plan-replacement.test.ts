@@ -1,13 +1,19 @@
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openModel } from '@spectra/checkpoint/node';
 import { noLeaks, testBackend, workspaceRoot } from '@spectra/testing';
-import { routerConfigSchema } from '@spectra/transformer';
+import { FAMILIES, routerConfigSchema } from '@spectra/transformer';
 import { loadModel } from '@spectra/transformer/node';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { meanGateSum, replaceRouterFolder, upcycleFolder } from './node.ts';
+import {
+  meanGateSum,
+  planFolder,
+  planReplacementFolder,
+  replaceRouterFolder,
+  upcycleFolder,
+} from './node.ts';
 
 beforeAll(testBackend);
 const fixture = (name: string): string => join(workspaceRoot(), 'fixtures', 'hf', name);
@@ -119,6 +125,23 @@ describe('a replaced router', () => {
       copies: 1,
       scale: 1,
     });
+  });
+
+  it('reads a family of one’s own from a folder', async () => {
+    const from = join(folder, 'own');
+    await cp(fixture('mixtral'), from, { recursive: true });
+    const config = JSON.parse(await readFile(join(from, 'config.json'), 'utf8'));
+    await writeFile(join(from, 'config.json'), JSON.stringify({ ...config, model_type: 'mine' }));
+    const mine = { ...FAMILIES.find(({ modelType }) => modelType === 'mixtral')!, modelType: 'mine' };
+    const families = { families: [mine] };
+    const unknown = replaceRouterFolder(from, join(folder, 'unknown'), { router });
+    await expect(unknown).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+    expect((await planReplacementFolder(from, { router }, families)).dropped).toHaveLength(3);
+    const { plan } = await replaceRouterFolder(from, join(folder, 'mine'), { router }, families);
+    expect(plan.config.model_type).toBe('mine');
+    expect((await planFolder(from, { mode: 'expand' }, families)).exact).toBe(true);
+    const wide = await upcycleFolder(from, join(folder, 'wide'), { mode: 'expand' }, families);
+    expect(wide.plan.config.model_type).toBe('mine');
   });
 
   it('can be replaced again', async () => {

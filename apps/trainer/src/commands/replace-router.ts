@@ -1,4 +1,5 @@
 /** Gives a mixture of experts another router, drawn or fitted to the choices of the old one. */
+import { encodePrompt } from '@spectra/data';
 import { SpectraError, setBackend } from '@spectra/tensor';
 import type { RouterConfig } from '@spectra/transformer';
 import { loadModelDescription } from '@spectra/transformer/node';
@@ -102,7 +103,7 @@ async function calibrationOf(flags: ReplaceFlags, path: ModelPath): Promise<Cali
     return ids;
   }
   if (text === undefined) return undefined;
-  const ids = [...(await modelTokenizer(path)).encode(readTextFile(text, 'text'))];
+  const ids = [...encodePrompt(await modelTokenizer(path), readTextFile(text, 'text'))];
   const rows = Math.floor(ids.length / length);
   if (rows === 0) {
     throw usage(

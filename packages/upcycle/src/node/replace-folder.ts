@@ -11,6 +11,7 @@ import type { UpcyclePlan } from '../plan.ts';
 import { planReplacement, type ReplacementOptions } from '../plan-replacement.ts';
 import { plannedSpec } from '../streams.ts';
 import { folderIdentity, jsonText } from './apply.ts';
+import type { Families } from './upcycle-folder.ts';
 
 /**
  * Writes to `to` a new shard with the router, an index and `config.json`; every other shard is a hard link to the source's
@@ -20,6 +21,7 @@ export async function replaceRouterFolder(
   from: string,
   to: string,
   options: ReplacementOptions & RouterStart,
+  families: Families = {},
 ): Promise<{ readonly plan: UpcyclePlan; readonly written: Record<string, WrittenFile> }> {
   if (existsSync(to)) {
     // before minutes are spent on a fit
@@ -29,7 +31,7 @@ export async function replaceRouterFolder(
       fix: 'Give another folder, or remove this one.',
     });
   }
-  const description = await loadModelDescription(from);
+  const description = await loadModelDescription(from, families);
   const { fitted, ...measured } = await fromModel(from, description, options);
   const store = await openModel(from);
   try {
@@ -71,8 +73,9 @@ export async function replaceRouterFolder(
 export async function planReplacementFolder(
   from: string,
   options: ReplacementOptions & RouterStart,
+  families: Families = {},
 ): Promise<UpcyclePlan> {
-  const description = await loadModelDescription(from);
+  const description = await loadModelDescription(from, families);
   const measured = await fromModel(from, description, { ...options, init: 'fresh' });
   const store = await openModel(from);
   try {
@@ -85,11 +88,11 @@ export async function planReplacementFolder(
 /** Loads the model where its routers' choices are asked for: it is in memory as for running it. */
 async function fromModel(
   folder: string,
-  { architecture }: ModelDescription,
+  { architecture, family }: ModelDescription,
   options: ReplacementOptions & RouterStart,
 ): Promise<NewRouters> {
   if (architecture.moe === undefined || !needsModel(architecture.moe, options)) return {};
-  const model = await loadModel(folder);
+  const model = await loadModel(folder, { families: [family] });
   try {
     return await newRouters(model, options);
   } finally {

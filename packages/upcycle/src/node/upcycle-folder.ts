@@ -1,14 +1,21 @@
 /** From a model's folder to another, in one call. */
 import { openModel, type WrittenFile } from '@spectra/checkpoint/node';
-import { loadModelDescription } from '@spectra/transformer/node';
+import { type LoadModelOptions, loadModelDescription } from '@spectra/transformer/node';
 import type { ConversionOptions } from '../options.ts';
 import type { UpcyclePlan } from '../plan.ts';
 import { planConversion } from '../plan-conversion.ts';
 import { type ApplyOptions, applyPlan } from './apply.ts';
 
+/** Families of one's own, looked up before the built-in ones. */
+export type Families = Pick<LoadModelOptions, 'families'>;
+
 /** The plan for the model in `from`; reads headers only. Errors: those of `planUpcycle` and of the files. */
-export async function planFolder(from: string, options: ConversionOptions): Promise<UpcyclePlan> {
-  const description = await loadModelDescription(from);
+export async function planFolder(
+  from: string,
+  options: ConversionOptions,
+  families: Families = {},
+): Promise<UpcyclePlan> {
+  const description = await loadModelDescription(from, families);
   const store = await openModel(from);
   try {
     return await planConversion(store, description, options);
@@ -22,9 +29,9 @@ export async function upcycleFolder(
   from: string,
   to: string,
   options: ConversionOptions,
-  writing: Omit<ApplyOptions, 'seed'> = {},
+  writing: Omit<ApplyOptions, 'seed'> & Families = {},
 ): Promise<{ readonly plan: UpcyclePlan; readonly written: Record<string, WrittenFile> }> {
-  const description = await loadModelDescription(from);
+  const description = await loadModelDescription(from, writing);
   const store = await openModel(from);
   try {
     const plan = await planConversion(store, description, options);
