@@ -13,8 +13,8 @@ export interface TracedToken {
 }
 
 /**
- * Reads `text` once, begun as the tokenizer begins texts, and returns its tokens with their routes. Throws `VALUE` for an empty text or a model without
- * mixture-of-experts layers.
+ * Reads `text` once, begun as the tokenizer begins texts, and returns its tokens with their routes. Throws `VALUE` for an
+ * empty text or a model without mixture-of-experts layers.
  */
 export async function traceText(
   model: DecoderModel,

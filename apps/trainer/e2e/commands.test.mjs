@@ -64,6 +64,8 @@ test('inspect shows configuration, tensors and router state', async () => {
     (await ok(folder, ['inspect', join(run, 'checkpoints', 'step-4'), '--json'])).stdout,
   );
   assert.ok(shown.parameters.active < shown.parameters.total);
+  const { parameters } = JSON.parse((await ok(folder, ['inspect', run, '--json'])).stdout);
+  assert.ok(parameters.trained > 0 && parameters.trained <= parameters.total);
   assert.equal(shown.config.hidden_size, 16);
   assert.deepEqual(
     shown.routers.map(({ experts, slots }) => [experts, slots]),

@@ -30,13 +30,14 @@ export async function inspectCommand(path: string, options: InspectOptions): Pro
     const withStates = await Promise.all(
       routers.map(async router => ({ ...router, state: await readState(store, router) })),
     );
+    const trained = run === undefined ? undefined : await trainedBy(source);
     if (options.json) {
-      const found = { folder, run: run?.folder.path, config, ...survey, routers: withStates };
+      const parameters = { ...survey.parameters, ...(trained === undefined ? {} : { trained }) };
+      const found = { folder, run: run?.folder.path, config, ...survey, parameters, routers: withStates };
       console.log(JSON.stringify(found, null, 2));
       return;
     }
     const { total, active } = survey.parameters;
-    const trained = run === undefined ? undefined : await trainedBy(source);
     const files = `${survey.files} ${survey.files === 1 ? 'file' : 'files'}`;
     console.log(
       `${folder}: ${formatCount(total)} parameters (${formatBytes(survey.bytes)} in ${files}), ${formatCount(active)} active per token${trained === undefined ? '' : `, ${formatCount(trained)} trained by its run`}\n`,

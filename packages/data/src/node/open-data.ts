@@ -15,8 +15,9 @@ export interface OpenDataOptions {
 }
 
 /**
- * Opens tokenizer and corpora; what they need of the model's folder is read now, since that may go. Errors: `FILE_MISSING` (a path or package), `CORPUS_INVALID` (empty, unreadable or of
- * another form; texts themselves are read, and checked, as they are asked for), `TOKENIZER_INVALID`, `CONFIG_INVALID`.
+ * Opens tokenizer and corpora; what they need of the model's folder is read now, since that may go. Errors: `FILE_MISSING`
+ * (a path or package), `CORPUS_INVALID` (empty, unreadable or of another form; texts themselves are read, and checked, as
+ * they are asked for), `TOKENIZER_INVALID`, `CONFIG_INVALID`.
  */
 export async function openData(config: DataConfig, options: OpenDataOptions = {}): Promise<Dataset> {
   const corpora: Corpus[] = [];
