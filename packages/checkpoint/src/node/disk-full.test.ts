@@ -31,7 +31,10 @@ vi.mock(import('node:fs/promises'), async original => {
 
 it.each([
   ['ENOSPC', 'no space is left'],
-  ['EROFS', 'the write failed (EROFS)'],
+  ['EDQUOT', 'quota is used up (EDQUOT)'],
+  ['EROFS', 'read-only (EROFS)'],
+  ['EACCES', 'this user may not write there (EACCES)'],
+  ['EIO', 'the write failed (EIO)'],
 ])('%s is DISK_FULL and leaves the earlier checkpoint as the newest', async (code, message) => {
   const root = await mkdtemp(join(tmpdir(), 'spectra-disk-'));
   const save = (step: number): Promise<void> =>

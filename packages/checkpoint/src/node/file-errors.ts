@@ -1,7 +1,7 @@
 /** The operating system's error codes as errors a user can act on. */
 import { SpectraError } from '@spectra/tensor';
 
-function codeOf(error: unknown): string | undefined {
+export function codeOf(error: unknown): string | undefined {
   const code = (error as { code?: unknown } | null)?.code;
   return typeof code === 'string' ? code : undefined;
 }
@@ -24,12 +24,25 @@ export function readError(error: unknown, path: string): SpectraError {
   });
 }
 
-const WRITE_FIXES: Readonly<Record<string, string>> = {
-  ENOSPC: 'Free some space or write to another disk; what was there before is untouched.',
-  EDQUOT: 'Your disk quota is used up: free some space; what was there before is untouched.',
-  EROFS: 'The file system is read-only: write elsewhere.',
-  EACCES: 'Give this user permission to write there.',
-  EPERM: 'Give this user permission to write there.',
+interface Refusal {
+  readonly message: string;
+  readonly fix: string;
+}
+
+const DENIED: Refusal = {
+  message: 'this user may not write there',
+  fix: 'Give this user permission to write to the file and its folder, or write elsewhere.',
+};
+const UNTOUCHED = 'what was there before is untouched.';
+const REFUSALS: Readonly<Record<string, Refusal>> = {
+  ENOSPC: {
+    message: 'no space is left on the disk',
+    fix: `Free some space or write to another disk; ${UNTOUCHED}`,
+  },
+  EDQUOT: { message: 'your disk quota is used up', fix: `Free some space; ${UNTOUCHED}` },
+  EROFS: { message: 'the file system is read-only', fix: 'Write elsewhere.' },
+  EACCES: DENIED,
+  EPERM: DENIED,
 };
 
 /** What a failed write stands for. */
@@ -46,12 +59,11 @@ export function writeError(error: unknown, path: string): SpectraError {
       cause: error,
     });
   }
-  const fix = WRITE_FIXES[code ?? ''];
+  const { message, ...fix } = REFUSALS[code ?? ''] ?? { message: 'the write failed' };
   return new SpectraError('DISK_FULL', {
-    message:
-      code === 'ENOSPC' ? 'no space is left on the disk.' : `the write failed (${code ?? String(error)}).`,
+    message: `${message} (${code ?? String(error)}).`,
     where: path,
     cause: error,
-    ...(fix === undefined ? {} : { fix }),
+    ...fix,
   });
 }
