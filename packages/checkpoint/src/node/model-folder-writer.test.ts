@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -109,18 +109,27 @@ describe('a model folder', () => {
     expect(made).toEqual(['t1', 't2', 't3']);
   });
 
-  it('leaves a folder of somebody else, and one that another process writes', async () => {
-    await mkdir(at('model.partial'));
-    await writeFile(at('model.partial/notes.txt'), 'mine');
-    await expect(writeModelFolder(at('model'), plan)).rejects.toMatchObject({ code: 'FILE_EXISTS' });
-    expect(await readFile(at('model.partial/notes.txt'), 'utf8')).toBe('mine');
-    await rm(at('model.partial/notes.txt'));
-    const { hostname } = await import('node:os');
-    await writeFile(at('model.partial/owner.json'), JSON.stringify({ host: hostname(), pid: process.ppid }));
-    await expect(writeModelFolder(at('model'), plan)).rejects.toMatchObject({
-      code: 'FILE_EXISTS',
-      message: expect.stringContaining(`process ${process.ppid} is writing`),
+  it('copies files that may only be read', async () => {
+    await writeFile(at('tokenizer.json'), '{"a": 1}', { mode: 0o444 });
+    await writeModelFolder(at('model'), { ...plan, copies: { 'tokenizer.json': at('tokenizer.json') } });
+    expect(await readFile(at('model/tokenizer.json'), 'utf8')).toBe('{"a": 1}');
+    // root may open what it likes: the mode tells what others may
+    expect((await stat(at('model/tokenizer.json'))).mode & 0o200).toBe(0o200);
+    const absent = { ...plan, copies: { x: at('absent') } };
+    await expect(writeModelFolder(at('other'), absent)).rejects.toMatchObject({
+      code: 'FILE_MISSING',
+      where: at('absent'),
     });
+  });
+
+  it('is written by one of several calls at once', async () => {
+    const calls = await Promise.allSettled([1, 2, 3].map(() => writeModelFolder(at('model'), plan)));
+    expect(calls.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    for (const call of calls) {
+      if (call.status === 'rejected') expect(call.reason).toMatchObject({ code: 'FILE_EXISTS' });
+    }
+    await check(at('model'));
+    expect(await readdir(root)).toEqual(['model']);
   });
 
   it('takes plain, unused file names only', async () => {

@@ -1,5 +1,6 @@
 /** Writes a whole model folder: shards tensor by tensor, index, small files, links to files of another folder. */
-import { copyFile, link, open, realpath, rm, symlink } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { link, realpath, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkValue } from '@spectra/tensor';
 import { type WritableSpec, writeSafetensors } from '../safetensors-writer.ts';
@@ -37,7 +38,9 @@ export interface WriteModelFolderOptions {
 /**
  * Writes the folder `target`, which appears whole or not at all: everything goes to `<target>.partial` first, each file
  * synced and noted, then one rename. Another call with an equal plan continues after a kill. In memory is one piece of a
- * tensor. Returns the size and hash of each shard and text. Errors: `FILE_EXISTS`, `DISK_FULL`, those of the sources.
+ * tensor. Returns the size and hash of each shard and text. Errors: `FILE_EXISTS`, also while another process, of this
+ * machine or one that shares the disk, writes there; `DISK_FULL`; `FILE_BROKEN` if a finished file was changed meanwhile;
+ * those of the sources.
  */
 export async function writeModelFolder(
   target: string,
@@ -52,6 +55,7 @@ export async function writeModelFolder(
   checkValue(new Set(names).size === names.length, 'two files have the same name.', 'writeModelFolder');
   const partial = await openPartialFolder(target, [plan.identity, names]);
   const written: Record<string, WrittenFile> = {};
+  const copied: Record<string, WrittenFile> = {};
   try {
     for (const { file, specs, metadata } of plan.shards) {
       const done = partial.finished.get(file);
@@ -64,7 +68,9 @@ export async function writeModelFolder(
       options.onShard?.(file, written[file]);
     }
     for (const [file, from] of Object.entries(links)) await linkAnew(from, join(partial.folder, file));
-    for (const [file, from] of Object.entries(copies)) await copyAnew(from, join(partial.folder, file));
+    for (const [file, from] of Object.entries(copies)) {
+      copied[file] = await copyAnew(from, join(partial.folder, file));
+    }
     for (const [file, text] of Object.entries(texts)) {
       const pieces = typeof text === 'string' ? [text] : text;
       const encoder = new TextEncoder();
@@ -72,28 +78,32 @@ export async function writeModelFolder(
         for (const piece of pieces) await sink.write(encoder.encode(piece));
       });
     }
-    await partial.complete();
+    await partial.complete({ ...written, ...copied });
   } catch (error) {
-    if (!options.keepOnError) await partial.discard();
+    await (options.keepOnError ? partial.leave() : partial.discard());
     throw error;
   }
   return written;
 }
 
 async function writeAnew(path: string, fill: Parameters<typeof writeFileDurably>[1]): Promise<WrittenFile> {
-  await rm(path, { force: true });
+  try {
+    await rm(path, { force: true });
+  } catch (error) {
+    throw writeError(error, path);
+  }
   return writeFileDurably(path, fill);
 }
 
-async function copyAnew(from: string, to: string): Promise<void> {
-  try {
-    await rm(to, { force: true });
-    await copyFile(from, to);
-    const handle = await open(to, 'r+');
-    await handle.sync().finally(() => handle.close());
-  } catch (error) {
-    throw writeError(error, to);
-  }
+/** The content alone: a source that may only be read gives a copy that its owner may change. */
+async function copyAnew(from: string, to: string): Promise<WrittenFile> {
+  return writeAnew(to, async sink => {
+    try {
+      for await (const chunk of createReadStream(from)) await sink.write(chunk as Buffer);
+    } catch (error) {
+      throw readError(error, from);
+    }
+  });
 }
 
 async function linkAnew(from: string, to: string): Promise<void> {

@@ -4,20 +4,18 @@
  */
 import { createHash } from 'node:crypto';
 import { appendFile, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
-import { hostname } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { SpectraError } from '@spectra/tensor';
 import { isRecord } from '../header.ts';
 import { isPlainFileName } from '../sharded.ts';
 import { isMissing, readError, writeError } from './file-errors.ts';
 import { syncFolder, type WrittenFile } from './file-sink.ts';
+import { claimFolder, isClaim, removeIfEmpty } from './folder-claim.ts';
 import { hashFile } from './manifest.ts';
-import { isRunning } from './running.ts';
 
 /** Counts changes of what is kept here; what another version left is begun anew. */
-const VERSION = 1;
+const VERSION = 2;
 const LIST = 'finished.jsonl';
-const LOCK = 'owner.json';
 const MODEL = 'model';
 
 export interface PartialFolder {
@@ -25,46 +23,64 @@ export interface PartialFolder {
   readonly folder: string;
   /** Files that an earlier process finished, with the size and hash that they still have. */
   readonly finished: ReadonlyMap<string, WrittenFile>;
-  /** Notes a finished file; it must be on the disk. */
+  /** Notes a finished file; it must be on the disk. `FILE_EXISTS` as of `complete`. */
   finish(file: string, written: WrittenFile): Promise<void>;
-  /** Makes it the target. */
-  complete(): Promise<void>;
+  /**
+   * Makes it the target, if `files` have the sizes they were written with, and those that were noted are the very same:
+   * else `FILE_BROKEN`. `FILE_EXISTS` if the folder was given to another process meanwhile.
+   */
+  complete(files: Readonly<Record<string, WrittenFile>>): Promise<void>;
+  /** Leaves what is finished for another process to go on with. */
+  leave(): Promise<void>;
   /** Removes it with all that is in it. */
   discard(): Promise<void>;
 }
 
 /**
  * Opens `<target>.partial`. What a former process with an equal `identity` finished there is kept, anything else of a
- * former one is removed. `FILE_EXISTS` if the target is there, if another process is at work, or if the folder is not
- * one of these.
+ * former one is removed. `FILE_EXISTS` if the target is there, if another process is at work, on this machine or one that
+ * shares the disk, or if the folder is not one of these.
  */
 export async function openPartialFolder(target: string, identity: unknown): Promise<PartialFolder> {
   const goal = resolve(target);
   const root = `${goal}.partial`;
   const list = join(root, LIST);
-  const lock = join(root, LOCK);
   const folder = join(root, MODEL);
+  await checkNames(root);
   if (await exists(goal)) {
-    // a process that was killed right after the rename
-    if ((await exists(lock)) && !(await exists(folder))) await rm(root, { recursive: true });
-    throw new SpectraError('FILE_EXISTS', {
-      message: 'the target exists already.',
-      where: target,
-      fix: 'Give another target, or remove that one first.',
-    });
+    if ((await exists(root)) && !(await exists(folder))) await tidyUp(root);
+    throw targetExists(target);
   }
+  const claim = await claimFolder(root);
+  /** Nothing of another process's that the folder was given to. */
+  const remove = async (): Promise<void> => {
+    if (await claim.held()) {
+      for (const path of [folder, list]) await rm(path, { recursive: true, force: true });
+    }
+    await claim.release();
+    await removeIfEmpty(root);
+  };
   const hash = createHash('sha256').update(JSON.stringify(identity)).digest('hex');
-  const former = await readFormer(root);
+  const inodes = new Map<string, bigint>();
+  const inodeOf = async (file: string): Promise<bigint> =>
+    (await stat(join(folder, file), { bigint: true })).ino;
   let finished = new Map<string, WrittenFile>();
+  // the former owner may have completed it since we looked
+  if (await exists(goal)) {
+    await remove();
+    throw targetExists(target);
+  }
   try {
+    const former = await readFormer(list);
     if (former?.identity === hash) finished = await stillThere(folder, former.finished);
-    else await rm(root, { recursive: true, force: true });
-    await mkdir(root, { recursive: true });
-    await writeSynced(lock, `${JSON.stringify({ host: hostname(), pid: process.pid })}\n`);
+    else for (const path of [folder, list]) await rm(path, { recursive: true, force: true });
+    for (const file of finished.keys()) inodes.set(file, await inodeOf(file));
     const lines = [{ version: VERSION, identity: hash }, ...entries(finished)];
     await writeSynced(list, lines.map(line => `${JSON.stringify(line)}\n`).join(''));
     await mkdir(folder, { recursive: true });
   } catch (error) {
+    await claim.release();
+    await removeIfEmpty(root);
     throw writeError(error, root);
   }
   return {
@@ -72,23 +88,78 @@ export async function openPartialFolder(target: string, identity: unknown): Prom
     finished,
     async finish(file, written) {
       try {
+        if (!(await claim.held())) throw givenAway(root);
+        inodes.set(file, await inodeOf(file));
         await appendFile(list, `${JSON.stringify({ file, ...written })}\n`, { flush: true });
       } catch (error) {
         throw writeError(error, list);
       }
     },
-    async complete() {
+    async complete(files) {
       try {
         await syncFolder(folder);
+        for (const [file, { size }] of Object.entries(files)) {
+          const found = await stat(join(folder, file), { bigint: true });
+          const same = found.ino === (inodes.get(file) ?? found.ino);
+          if (!same || found.size !== BigInt(size)) throw changed(join(folder, file));
+        }
+        if (!(await claim.held())) throw givenAway(root);
         await rename(folder, goal);
         await syncFolder(dirname(goal));
-        await rm(root, { recursive: true });
+        await remove();
       } catch (error) {
         throw writeError(error, target);
       }
     },
-    discard: () => rm(root, { recursive: true, force: true }),
+    leave: () => claim.release(),
+    discard: remove,
   };
+}
+
+/** Removes what a process left that was killed right after the rename. */
+async function tidyUp(root: string): Promise<void> {
+  const claim = await claimFolder(root).catch(() => undefined);
+  if (claim === undefined) return; // that one tidies up itself
+  await rm(join(root, LIST), { force: true });
+  await claim.release();
+  await removeIfEmpty(root);
+}
+
+async function checkNames(root: string): Promise<void> {
+  if (!(await exists(root))) return;
+  const names = await readdir(root).catch(error => {
+    throw readError(error, root);
+  });
+  if (names.every(name => name === LIST || name === MODEL || isClaim(name))) return;
+  throw new SpectraError('FILE_EXISTS', {
+    message: 'this folder, which would be used while writing, holds something else.',
+    where: root,
+    fix: 'Remove or rename it.',
+  });
+}
+
+function targetExists(target: string): SpectraError {
+  return new SpectraError('FILE_EXISTS', {
+    message: 'the target exists already.',
+    where: target,
+    fix: 'Give another target, or remove that one first.',
+  });
+}
+
+function changed(path: string): SpectraError {
+  return new SpectraError('FILE_BROKEN', {
+    message: 'it changed after it was finished.',
+    where: path,
+    fix: 'Call again while nothing else writes there.',
+  });
+}
+
+function givenAway(root: string): SpectraError {
+  return new SpectraError('FILE_EXISTS', {
+    message: 'another process was given this folder meanwhile.',
+    where: root,
+    fix: 'Wait for it, or give another target.',
+  });
 }
 
 interface Former {
@@ -97,28 +168,9 @@ interface Former {
 }
 
 /** What another process left, which may have died between any two lines of this file; undefined if nothing. */
-async function readFormer(root: string): Promise<Former | undefined> {
-  if (!(await exists(root))) return undefined;
-  const names = await readdir(root).catch(error => {
-    throw readError(error, root);
-  });
-  if (names.some(name => ![LIST, LOCK, MODEL].includes(name))) {
-    throw new SpectraError('FILE_EXISTS', {
-      message: 'this folder, which would be used while writing, holds something else.',
-      where: root,
-      fix: 'Remove or rename it.',
-    });
-  }
-  const owner = parseLine((await readText(join(root, LOCK))) ?? '');
-  const pid = owner?.pid;
-  if (owner?.host === hostname() && typeof pid === 'number' && pid !== process.pid && isRunning(pid)) {
-    throw new SpectraError('FILE_EXISTS', {
-      message: `process ${pid} is writing it.`,
-      where: root,
-      fix: 'Wait for it, or give another target.',
-    });
-  }
-  const text = (await readText(join(root, LIST))) ?? '';
+async function readFormer(list: string): Promise<Former | undefined> {
+  const text = await readText(list);
+  if (text === undefined) return undefined;
   // the last line of a killed process may be cut
   const [first, ...rest] = text.split('\n').slice(0, -1).map(parseLine);
   const finished = rest.flatMap(line =>
