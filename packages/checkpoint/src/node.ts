@@ -11,3 +11,4 @@ export type { Manifest, ManifestEntry } from './node/manifest.ts';
 export * from './node/model.ts';
 export * from './node/model-folder-writer.ts';
 export * from './node/retention.ts';
+export * from './node/source-identity.ts';

@@ -1,5 +1,5 @@
 /** Converts a model folder into another: layout of experts, dtype, shards. */
-import { readdir, stat } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SpectraError } from '@spectra/tensor';
 import { type ConversionOptions, inFileOrder, planConversion } from '../conversion/plan-conversion.ts';
@@ -12,6 +12,7 @@ import type { WrittenFile } from './file-sink.ts';
 import { DONE, MANIFEST } from './manifest.ts';
 import { folderFiles } from './model.ts';
 import { writeModelFolder } from './model-folder-writer.ts';
+import { sourceIdentity } from './source-identity.ts';
 
 export interface ConvertOptions extends ConversionOptions {
   /** Tensor bytes per file. Without it and without `layout`, every tensor stays in the file it is in. */
@@ -56,11 +57,12 @@ export async function convertModel(
           'model',
         );
     const metadata = { format: 'pt', ...(index === undefined ? store.metadata : {}) };
-    const { onShard } = options;
+    const { onShard, dtype, layout, maxShardBytes } = options;
+    const copies = await companions(from);
     return await writeModelFolder(
       to,
       {
-        identity: [await sourceIdentity(from), options.dtype, options.layout, options.maxShardBytes],
+        identity: ['convert', await sourceIdentity(from, store, copies), dtype, layout, maxShardBytes],
         shards: shards.map(({ file, specs }) => ({ file, specs: inFileOrder(specs), metadata })),
         texts: {
           'config.json': converted === config ? text : `${JSON.stringify(converted, null, 2)}\n`,
@@ -68,7 +70,7 @@ export async function convertModel(
             ? {}
             : { 'model.safetensors.index.json': `${JSON.stringify(index, null, 2)}\n` }),
         },
-        copies: await companions(from),
+        copies,
       },
       onShard === undefined ? {} : { onShard },
     );
@@ -107,16 +109,6 @@ function parseConfig(text: string, where: string): Record<string, unknown> {
   }
   if (!isRecord(config)) throw new SpectraError('CONFIG_INVALID', { message: 'it holds no object.', where });
   return config;
-}
-
-/** Names, sizes and times of the source's files: another source, another conversion. */
-async function sourceIdentity(folder: string): Promise<readonly unknown[]> {
-  const found: unknown[] = [];
-  for (const name of (await readdir(folder)).sort()) {
-    const { size, mtimeMs } = await stat(join(folder, name));
-    found.push([name, size, mtimeMs]);
-  }
-  return found;
 }
 
 /** The files beside the weights that belong to the model: tokenizer, generation settings, licence. */

@@ -1,8 +1,6 @@
 /** Writes what a plan says, into a new folder. */
-import { readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import { type ModelStore, planShards, type StreamedSpec } from '@spectra/checkpoint';
-import { companionFiles, type WrittenFile, writeModelFolder } from '@spectra/checkpoint/node';
+import { companionFiles, sourceIdentity, type WrittenFile, writeModelFolder } from '@spectra/checkpoint/node';
 import type { UpcyclePlan } from '../plan.ts';
 import { plannedSpec } from '../streams.ts';
 
@@ -33,16 +31,18 @@ export async function applyPlan(
   const specs: StreamedSpec[] = plan.tensors.map(tensor => plannedSpec(store, tensor, seed));
   const { shards, index } = planShards(specs, maxShardBytes, 'model');
   const metadata = { format: 'pt' };
+  const copies = await companionFiles(from);
+  const source = await sourceIdentity(from, store, copies);
   return writeModelFolder(
     to,
     {
-      identity: ['upcycle', await folderIdentity(from), plan.config, plannedNames(plan), seed, maxShardBytes],
+      identity: ['upcycle', source, plan.config, plannedNames(plan), seed, maxShardBytes],
       shards: shards.map(shard => ({ ...shard, metadata })),
       texts: {
         'config.json': jsonText(plan.config),
         ...(index === undefined ? {} : { 'model.safetensors.index.json': jsonText(index) }),
       },
-      copies: await companionFiles(from),
+      copies,
     },
     { keepOnError, ...(onShard === undefined ? {} : { onShard }) },
   );
@@ -61,15 +61,4 @@ function plannedNames({ tensors }: UpcyclePlan): readonly unknown[] {
     transform,
     content.kind === 'fresh' ? 0 : content.parts,
   ]);
-}
-
-/** Names, sizes and times of the source's files: another source is another conversion. */
-export async function folderIdentity(folder: string): Promise<readonly unknown[]> {
-  const names = (await readdir(folder)).sort();
-  return Promise.all(
-    names.map(async name => {
-      const { size, mtimeMs } = await stat(join(folder, name));
-      return [name, size, mtimeMs];
-    }),
-  );
 }

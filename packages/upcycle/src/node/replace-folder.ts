@@ -2,7 +2,13 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { indexText, type StreamedSpec, specBytes } from '@spectra/checkpoint';
-import { companionFiles, openModel, type WrittenFile, writeModelFolder } from '@spectra/checkpoint/node';
+import {
+  companionFiles,
+  openModel,
+  sourceIdentity,
+  type WrittenFile,
+  writeModelFolder,
+} from '@spectra/checkpoint/node';
 import { SpectraError } from '@spectra/tensor';
 import type { ModelDescription } from '@spectra/transformer';
 import { loadModel, loadModelDescription } from '@spectra/transformer/node';
@@ -10,7 +16,7 @@ import { disposeRouters, type NewRouters, needsModel, newRouters, type RouterSta
 import type { UpcyclePlan } from '../plan.ts';
 import { planReplacement, type ReplacementOptions } from '../plan-replacement.ts';
 import { plannedSpec } from '../streams.ts';
-import { folderIdentity, jsonText } from './apply.ts';
+import { jsonText } from './apply.ts';
 import type { Families } from './upcycle-folder.ts';
 
 /**
@@ -52,11 +58,12 @@ export async function replaceRouterFolder(
     };
     const size = plan.tensors.reduce((sum, tensor) => sum + specBytes(tensor), 0);
     const index = indexText({ total_size: size }, homes());
+    const copies = await companionFiles(from);
     const written = await writeModelFolder(to, {
-      identity: ['replace-router', await folderIdentity(from), plan.config, options, single],
+      identity: ['replace-router', await sourceIdentity(from, store, copies), plan.config, options, single],
       shards: [{ file: shard, specs, metadata: { format: 'pt' } }],
       texts: { 'config.json': jsonText(plan.config), 'model.safetensors.index.json': index },
-      copies: await companionFiles(from),
+      copies,
       links: Object.fromEntries([...files].map(file => [renamed(file), join(from, file)])),
     });
     return { plan, written };
