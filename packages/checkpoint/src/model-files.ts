@@ -10,7 +10,10 @@ import { openSharded, parseShardIndex } from './sharded.ts';
 export interface ModelFiles {
   /** The folder or address, for messages. */
   readonly name: string;
-  /** A small text file; undefined if it is not there. Larger than 100 MB: `CHECKPOINT_BROKEN`. */
+  /**
+   * A small text file; undefined if it is not there. Larger than 100 MB: `CHECKPOINT_BROKEN`; one that cannot be read:
+   * `FILE_BROKEN`.
+   */
   text(file: string): Promise<string | undefined>;
   /** A file's bytes by range; undefined if it is not there. */
   source(file: string): Promise<ByteSource | undefined>;

@@ -1,4 +1,4 @@
-import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { convertModel } from '@spectra/checkpoint/node';
@@ -235,6 +235,38 @@ const CASES: Case[] = [
       }),
     'CHECKPOINT_MISMATCH',
     ['expand', 'replace-router'],
+  ],
+  [
+    'a huge configuration',
+    'mixtral',
+    // sparse: it takes no room on the disk
+    () => truncate(join(folder, 'source', 'config.json'), 450e6),
+    'CHECKPOINT_BROKEN',
+  ],
+  [
+    'a configuration without an end',
+    'mixtral',
+    async () => {
+      await rm(join(folder, 'source', 'config.json'));
+      await symlink('/dev/zero', join(folder, 'source', 'config.json'));
+    },
+    'FILE_BROKEN',
+  ],
+  [
+    'a folder for a configuration',
+    'mixtral',
+    async () => {
+      await rm(join(folder, 'source', 'config.json'));
+      await mkdir(join(folder, 'source', 'config.json'));
+    },
+    'FILE_BROKEN',
+  ],
+  [
+    'a tokenizer that is a link to nowhere',
+    'mixtral',
+    () => symlink('nowhere', join(folder, 'source', 'tokenizer.json')),
+    'FILE_MISSING',
+    ['expand', 'replace-router', 'convert'],
   ],
 ];
 

@@ -18,7 +18,11 @@ export function folderFiles(folder: string): ModelFiles {
     async text(file) {
       const path = join(folder, file);
       try {
-        const { size } = await stat(path);
+        const found = await stat(path);
+        if (!found.isFile()) {
+          throw new SpectraError('FILE_BROKEN', { message: 'it is not a regular file.', where: path });
+        }
+        const { size } = found;
         if (size > MAX_TEXT_BYTES) throw broken(`it has ${size} bytes, too many for a JSON file.`, path);
         return await readFile(path, 'utf8');
       } catch (error) {

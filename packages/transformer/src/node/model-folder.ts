@@ -1,7 +1,13 @@
 /** A model in a folder: `config.json` and safetensors, as Hugging Face lays them out. */
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { openModel, type WrittenFile, writeFileDurably, writeModel } from '@spectra/checkpoint/node';
+import {
+  folderFiles,
+  openModel,
+  type WrittenFile,
+  writeFileDurably,
+  writeModel,
+} from '@spectra/checkpoint/node';
 import { SpectraError } from '@spectra/tensor';
 import { DecoderModel } from '../decoder-model.ts';
 import type { Family } from '../family.ts';
@@ -13,21 +19,21 @@ export interface LoadModelOptions {
   readonly families?: readonly Family[];
 }
 
-/** Reads and validates a folder's `config.json`. Errors: `FILE_MISSING`, `FILE_BROKEN`, `CONFIG_INVALID`. */
+/**
+ * Reads and validates a folder's `config.json`. Errors: `FILE_MISSING`, `FILE_BROKEN`, `CONFIG_INVALID`, and
+ * `CHECKPOINT_BROKEN` above 100 MB.
+ */
 export async function loadModelDescription(
   folder: string,
   options: LoadModelOptions = {},
 ): Promise<ModelDescription> {
   const path = join(folder, 'config.json');
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (cause) {
+  const text = await folderFiles(folder).text('config.json');
+  if (text === undefined) {
     throw new SpectraError('FILE_MISSING', {
-      message: 'it cannot be read.',
+      message: 'there is no such file.',
       where: path,
       fix: 'Give the folder of a saved model.',
-      cause,
     });
   }
   let file: unknown;
