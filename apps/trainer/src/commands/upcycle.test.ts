@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { CommandSpace, fixture } from '../testing/command-space.ts';
@@ -42,6 +42,15 @@ describe('upcycle', () => {
     expect(space.printed()).toMatch(/^layer 2: max .*\nlogits: max /m);
     await expect(upcycleVerifyCommand({ ...check, tolerance: 0 })).rejects.toMatchObject({
       code: 'CHECKPOINT_MISMATCH',
+    });
+    const padded = space.path('padded.json');
+    await writeFile(padded, JSON.stringify(JSON.parse(await readFile(input, 'utf8')).padded));
+    await upcycleVerifyCommand({ ...check, input: padded, tolerance: 1e-5 });
+    const foreign = space.path('foreign.json');
+    await writeFile(foreign, '{"input_ids": [[1, 100000, 5]]}');
+    await expect(upcycleVerifyCommand({ ...check, input: foreign, tolerance: 1e-5 })).rejects.toMatchObject({
+      code: 'VALUE',
+      message: expect.stringContaining('100000'),
     });
   });
 

@@ -66,9 +66,12 @@ interface VerifyFlags {
 /** Fails (exit code 1) where the logits differ by more than the tolerance times their range. */
 export async function upcycleVerifyCommand(flags: VerifyFlags): Promise<void> {
   await setBackend(flags.backend ?? 'auto');
-  const { input_ids: ids } = readForwardFile(flags.input);
+  const { input_ids: ids, attention_mask: mask, position_ids: positions } = readForwardFile(flags.input);
   const [from, to] = [await resolveModelPath(flags.from), await resolveModelPath(flags.to)];
-  const result = await verifyModels(from.model, to.model, ids);
+  const result = await verifyModels(from.model, to.model, ids, {
+    ...(mask === undefined ? {} : { mask: mask.map(row => row.map(Number)) }),
+    ...(positions === undefined ? {} : { positions }),
+  });
   const relative = result.difference / result.range;
   if (flags.json) console.log(JSON.stringify({ ...result, relative }, null, 2));
   else {
