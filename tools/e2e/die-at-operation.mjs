@@ -17,7 +17,8 @@ async function meet(paths, half) {
   await new Promise(() => {}); // the signal comes
 }
 
-for (const name of ['rename', 'mkdir', 'rm', 'link', 'symlink', 'copyFile', 'appendFile']) {
+const NAMES = ['rename', 'mkdir', 'rm', 'rmdir', 'link', 'symlink', 'copyFile', 'appendFile', 'writeFile'];
+for (const name of NAMES) {
   const original = promises[name];
   promises[name] = async (...args) => {
     await meet(args.slice(0, 2));

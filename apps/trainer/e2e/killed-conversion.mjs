@@ -1,6 +1,6 @@
 // What a conversion that was killed must leave, at whichever of its operations on files that was.
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { filesIn, startProgram } from '../../../tools/e2e/program.mjs';
 import { root } from '../../../tools/lanes/process.mjs';
@@ -30,14 +30,13 @@ export const CONVERSIONS = {
   convert: to => ['convert', fixture('qwen3_moe'), to, '--layout', 'fused', '--shard-size', '150kB'],
 };
 
-/** Runs conversions in `folder`, by `program` (of sources with `flags`), and kills them. */
+/** Runs conversions in `folder`, by `program`, and kills them. */
 export class KilledConversion {
   /** @param command one of CONVERSIONS */
-  constructor(program, folder, command, flags = []) {
+  constructor(program, folder, command) {
     this.program = program;
     this.folder = folder;
     this.command = command;
-    this.flags = flags;
     this.target = join(folder, 'target');
   }
 
@@ -47,6 +46,7 @@ export class KilledConversion {
     const { code, stderr } = await this.run({ SPECTRA_TEST_COUNT: counter });
     assert.equal(code, 0, stderr);
     this.contents = contents(this.target);
+    this.shards = Object.keys(writtenShards(this.target)).length;
     assert.ok(Object.keys(this.contents).length >= 3);
     rmSync(this.target, { recursive: true });
     return Number(readFileSync(counter, 'utf8'));
@@ -58,7 +58,7 @@ export class KilledConversion {
     assert.equal(killed.code, 'SIGKILL', `operation ${number}: ${killed.stderr}`);
     const whole = existsSync(this.target);
     if (whole) assert.deepEqual(contents(this.target), this.contents, `operation ${number}`);
-    const kept = shardNumbers(join(`${this.target}.partial`, 'model'));
+    const left = writtenShards(join(`${this.target}.partial`, 'model'));
     const again = await this.run({});
     if (whole) {
       // the rename was done: the same command says that the target is there, and tidies up
@@ -71,17 +71,16 @@ export class KilledConversion {
       [],
       `operation ${number}`,
     );
-    const after = shardNumbers(this.target);
-    const resumed = Object.keys(kept).filter(name => kept[name] === after[name]).length;
+    const resumed = keptFiles(left, writtenShards(this.target)).length;
     rmSync(this.target, { recursive: true });
     return { whole, resumed };
   }
 
   run(env) {
-    const args = [...this.flags, this.program, ...CONVERSIONS[this.command](this.target)];
-    const [program, ...rest] = [`--import=${hook}`, ...args];
-    return startProgram(program, this.folder, rest, { env: { SPECTRA_TEST_BELOW: this.target, ...env } })
-      .ended;
+    const args = [this.program, ...CONVERSIONS[this.command](this.target)];
+    return startProgram(`--import=${hook}`, this.folder, args, {
+      env: { SPECTRA_TEST_BELOW: this.target, ...env },
+    }).ended;
   }
 }
 
@@ -91,8 +90,22 @@ function contents(folder) {
   );
 }
 
-/** Inode numbers of the shards in a folder: the same file, not written again. */
-function shardNumbers(folder) {
+/**
+ * What tells the shards that were written into a folder from all others: a file system gives the number of a removed file
+ * to the next one, but not its times. Those shared with the source are none.
+ */
+export function writtenShards(folder) {
   const shards = filesIn(folder).filter(name => name.endsWith('.safetensors'));
-  return Object.fromEntries(shards.map(name => [name, statSync(join(folder, name)).ino]));
+  return Object.fromEntries(
+    shards.flatMap(name => {
+      const found = lstatSync(join(folder, name), { bigint: true });
+      if (!found.isFile() || found.nlink > 1n) return [];
+      return [[name, [found.ino, found.birthtimeNs, found.ctimeNs].join(' ')]];
+    }),
+  );
+}
+
+/** The names of those that were not written again. */
+export function keptFiles(before, after) {
+  return Object.keys(before).filter(name => before[name] === after[name]);
 }

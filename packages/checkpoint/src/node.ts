@@ -10,5 +10,6 @@ export * from './node/hub.ts';
 export type { Manifest, ManifestEntry } from './node/manifest.ts';
 export * from './node/model.ts';
 export * from './node/model-folder-writer.ts';
+export { checkTarget } from './node/partial-folder.ts';
 export * from './node/retention.ts';
 export * from './node/source-identity.ts';

@@ -1,9 +1,9 @@
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { writeFileDurably } from './file-sink.ts';
-import { openPartialFolder, type PartialFolder } from './partial-folder.ts';
+import { checkTarget, openPartialFolder, type PartialFolder } from './partial-folder.ts';
 
 let root = '';
 beforeEach(async () => {
@@ -65,6 +65,16 @@ it('is for one of several that start at once', async () => {
   await opened[0]!.complete({ a: await write(opened[0]!, 'a') });
   await expect(openPartialFolder(at('model'), 1)).rejects.toMatchObject({ code: 'FILE_EXISTS' });
   expect(await readdir(root)).toEqual(['model']);
+});
+
+it('goes where a process died right after the rename, once somebody asks for the target', async () => {
+  await mkdir(at('model'));
+  await mkdir(at('model.partial/owner'), { recursive: true });
+  await writeFile(at('model.partial/finished.jsonl'), '');
+  await writeFile(at(`model.partial/owner/${process.pid}@${hostname()}@0`), '');
+  await expect(checkTarget(at('model'))).rejects.toMatchObject({ code: 'FILE_EXISTS' });
+  expect(await readdir(root)).toEqual(['model']);
+  await checkTarget(at('other'));
 });
 
 it('is refused, and left as it is, where it belongs to somebody else or to a process of another machine', async () => {

@@ -46,11 +46,8 @@ export async function openPartialFolder(target: string, identity: unknown): Prom
   const root = `${goal}.partial`;
   const list = join(root, LIST);
   const folder = join(root, MODEL);
+  await checkTarget(target);
   await checkNames(root);
-  if (await exists(goal)) {
-    if ((await exists(root)) && !(await exists(folder))) await tidyUp(root);
-    throw targetExists(target);
-  }
   const claim = await claimFolder(root);
   /** Nothing of another process's that the folder was given to. */
   const remove = async (): Promise<void> => {
@@ -116,20 +113,27 @@ export async function openPartialFolder(target: string, identity: unknown): Prom
   };
 }
 
-/** Removes what a process left that was killed right after the rename. */
+/** `FILE_EXISTS` if a conversion's target is there. What a process that died right after its rename left beside it goes. */
+export async function checkTarget(target: string): Promise<void> {
+  const goal = resolve(target);
+  if (!(await exists(goal))) return;
+  const root = `${goal}.partial`;
+  const names = await namesIn(root);
+  if (names.every(name => name === LIST || isClaim(name))) await tidyUp(root);
+  throw targetExists(target);
+}
+
 async function tidyUp(root: string): Promise<void> {
+  if (!(await exists(root))) return;
   const claim = await claimFolder(root).catch(() => undefined);
-  if (claim === undefined) return; // that one tidies up itself
+  if (claim === undefined) return; // who has it tidies up
   await rm(join(root, LIST), { force: true });
   await claim.release();
   await removeIfEmpty(root);
 }
 
 async function checkNames(root: string): Promise<void> {
-  if (!(await exists(root))) return;
-  const names = await readdir(root).catch(error => {
-    throw readError(error, root);
-  });
+  const names = await namesIn(root);
   if (names.every(name => name === LIST || name === MODEL || isClaim(name))) return;
   throw new SpectraError('FILE_EXISTS', {
     message: 'this folder, which would be used while writing, holds something else.',
@@ -223,6 +227,16 @@ async function readText(path: string): Promise<string | undefined> {
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw readError(error, path);
+  }
+}
+
+/** None for a folder that is not there. */
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw readError(error, folder);
   }
 }
 

@@ -1,15 +1,14 @@
 /** Replaces the router of a model in a folder: new files hold the router, the others are shared with the source. */
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { indexText, type StreamedSpec, specBytes } from '@spectra/checkpoint';
 import {
+  checkTarget,
   companionFiles,
   openModel,
   sourceIdentity,
   type WrittenFile,
   writeModelFolder,
 } from '@spectra/checkpoint/node';
-import { SpectraError } from '@spectra/tensor';
 import type { ModelDescription } from '@spectra/transformer';
 import { loadModel, loadModelDescription } from '@spectra/transformer/node';
 import { disposeRouters, type NewRouters, needsModel, newRouters, type RouterStart } from '../new-routers.ts';
@@ -29,14 +28,7 @@ export async function replaceRouterFolder(
   options: ReplacementOptions & RouterStart,
   families: Families = {},
 ): Promise<{ readonly plan: UpcyclePlan; readonly written: Record<string, WrittenFile> }> {
-  if (existsSync(to)) {
-    // before minutes are spent on a fit
-    throw new SpectraError('FILE_EXISTS', {
-      message: 'it exists already.',
-      where: to,
-      fix: 'Give another folder, or remove this one.',
-    });
-  }
+  await checkTarget(to); // before minutes are spent on a fit
   const description = await loadModelDescription(from, families);
   const { fitted, ...measured } = await fromModel(from, description, options);
   const store = await openModel(from);
