@@ -20,7 +20,10 @@ export function bufferSize(bytes: number): number {
 
 type Acquire = (bytes: number, usage: number, mapped?: boolean, reuse?: boolean) => GPUBuffer;
 
-/** Makes the buffers of tensors, and only those, of such sizes; `ownValues` tells their values from the rest. */
+/**
+ * Makes the buffers of tensors, and only those, of such sizes; `ownValues` tells their values from the rest. A shader is
+ * told a tensor's size: `arrayLength` is that of the buffer.
+ */
 export function acquireBySize(backend: WebGPUBackend): void {
   const manager = backend.bufferManager as unknown as { acquireBuffer: Acquire };
   const acquire = manager.acquireBuffer.bind(manager);

@@ -15,6 +15,8 @@ export function quotaShader(sizes: SelectionSizes, maskType: 'f32' | 'i32' | und
 const THREADS = ${THREADS}u;
 ${selectionFunctions(sizes)}
 fn live(t: u32) -> bool { return ${maskType === undefined ? 'true' : `mask[t] != ${maskType}(0)`}; }
+// one for every number of live tokens; without a mask all are
+fn capacityOf(tokens: u32) -> u32 { return capacities[${maskType === undefined ? '0u' : 'tokens'}]; }
 ${STATE}
 ${RAISE_LIMIT}
 ${SWAP}`,
@@ -189,7 +191,7 @@ const MAIN = `
   workgroupBarrier();
   for (var t = i; t < p.tokens; t += THREADS) { if (live(t)) { atomicAdd(&liveTokens, 1u); } }
   workgroupBarrier();
-  if (i == 0u) { cap = capacities[min(atomicLoad(&liveTokens), arrayLength(&capacities) - 1u)]; }
+  if (i == 0u) { cap = capacityOf(atomicLoad(&liveTokens)); }
   workgroupBarrier();
   loop {
     for (var e = i; e < E; e += THREADS) { atomicStore(&load[e], 0u); }
