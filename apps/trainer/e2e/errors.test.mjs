@@ -148,7 +148,10 @@ test('a full disk: DISK_FULL, and the run goes on once there is room', async t =
       trainWith('train.steps=4', 'train.checkpoint_every=1', 'train.eval_every=0'),
     );
     assert.equal(code, 1, stderr);
-    assert.match(stderr, /^error DISK_FULL: no space is left on the disk\. .*Fix: Free some space/m);
+    assert.match(
+      stderr,
+      /^error DISK_FULL: no space is left on the disk \(ENOSPC\)\. .*Fix: Free some space/m,
+    );
     assert.deepEqual(checkpoints(run), [1, 2]);
     assert.deepEqual(
       filesIn(join(run, 'checkpoints')).filter(name => name.startsWith('.tmp-')),
