@@ -13,6 +13,7 @@ import {
   planReplacementFolder,
   replaceRouterFolder,
   upcycleFolder,
+  verifyModels,
 } from './node.ts';
 
 beforeAll(testBackend);
@@ -142,6 +143,9 @@ describe('a replaced router', () => {
     expect((await planFolder(from, { mode: 'expand' }, families)).exact).toBe(true);
     const wide = await upcycleFolder(from, join(folder, 'wide'), { mode: 'expand' }, families);
     expect(wide.plan.config.model_type).toBe('mine');
+    const { input_ids } = JSON.parse(await readFile(join(from, 'inputs.json'), 'utf8'));
+    const { difference, range } = await verifyModels(from, join(folder, 'wide'), input_ids, families);
+    expect(difference / range).toBeLessThanOrEqual(1e-5);
   });
 
   it('can be replaced again', async () => {

@@ -3,6 +3,7 @@ import { checkValue, SpectraError } from '@spectra/tensor';
 import type { Architecture, DecoderModel } from '@spectra/transformer';
 import { loadModel, loadModelDescription } from '@spectra/transformer/node';
 import * as tf from '@tensorflow/tfjs-core';
+import type { Families } from './upcycle-folder.ts';
 
 export interface Verification {
   /** max |Δlogit|. */
@@ -13,8 +14,8 @@ export interface Verification {
   readonly layers: readonly number[];
 }
 
-/** What belongs to the rows of ids, each [B,S]. */
-export interface VerifyInput {
+/** What belongs to the rows of ids, each [B,S], and families of one's own. */
+export interface VerifyInput extends Families {
   /** 1 for a token, 0 for padding, which is not compared; none means all tokens. */
   readonly mask?: Rows;
   /** By default counted from 0 in each row, padding left out. */
@@ -37,7 +38,7 @@ export async function verifyModels(
   const layers: number[] = [];
   for (const folder of [from, to]) {
     // before minutes are spent on loading
-    const { architecture } = await loadModelDescription(folder);
+    const { architecture } = await loadModelDescription(folder, input);
     checkInput(ids, input, architecture, folder);
     layers.push(architecture.layers.length);
   }
@@ -47,8 +48,8 @@ export async function verifyModels(
       where: to,
     });
   }
-  const before = await outputsOf(await loadModel(from), ids, input);
-  const after = await outputsOf(await loadModel(to), ids, input);
+  const before = await outputsOf(await loadModel(from, input), ids, input);
+  const after = await outputsOf(await loadModel(to, input), ids, input);
   const { logits } = before;
   let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
   for (const value of logits) {
