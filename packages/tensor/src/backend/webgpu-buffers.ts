@@ -29,7 +29,7 @@ export function acquireBySize(backend: WebGPUBackend): void {
   const acquire = manager.acquireBuffer.bind(manager);
   const most = backend.device.limits.maxStorageBufferBindingSize;
   manager.acquireBuffer = (bytes, usage, mapped, reuse) => {
-    const ofTensor = (usage & GPUBufferUsage.STORAGE) !== 0;
+    const ofTensor = (usage & GPUBufferUsage.STORAGE) !== 0 && bytes > 0;
     const size = ofTensor ? Math.max(bytes, Math.min(bufferSize(bytes), most)) : bytes;
     return acquire(size, usage, mapped, reuse);
   };
