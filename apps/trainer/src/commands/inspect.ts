@@ -7,6 +7,7 @@ import { SpectraError } from '@spectra/tensor';
 import { groupTensors, type SurveyedRouter, surveyModel } from '../inspection/survey.ts';
 import type { TrainingState } from '../run/checkpoint.ts';
 import { formatBytes, formatCount } from '../run/format.ts';
+import { parseJsonObject } from '../run/json-object.ts';
 import { resolveModelPath } from '../run/model-path.ts';
 import { keepHeapSmall } from '../run/small-heap.ts';
 
@@ -106,14 +107,5 @@ function parseConfig(text: string | undefined, where: string): Readonly<Record<s
       fix: 'Check the name; an address must be that of the folder.',
     });
   }
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw new SpectraError('FILE_BROKEN', { message: 'config.json is not JSON.', where, cause });
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new SpectraError('CONFIG_INVALID', { message: 'config.json holds no object.', where });
-  }
-  return value as Record<string, unknown>;
+  return parseJsonObject(text, `${where}/config.json`);
 }

@@ -24,14 +24,14 @@ it('are those of both files, a number or several', async () => {
 });
 
 it.each([
-  ['{', 'not JSON'],
-  [[1], 'not a JSON object'],
-  [{ eos_token_id: 'end' }, '"end"'],
-  [{ eos_token_id: [1, null] }, '[1,null]'],
-])('refuses %j', async (content, problem) => {
+  ['{', 'FILE_BROKEN', 'not JSON'],
+  [[1], 'CONFIG_INVALID', 'not a JSON object'],
+  [{ eos_token_id: 'end' }, 'CONFIG_INVALID', '"end"'],
+  [{ eos_token_id: [1, null] }, 'CONFIG_INVALID', '[1,null]'],
+])('refuses %j', async (content, code, problem) => {
   write('generation_config.json', content);
   await expect(declaredEnds(folder)).rejects.toMatchObject({
-    code: 'CONFIG_INVALID',
+    code,
     where: join(folder, 'generation_config.json'),
     message: expect.stringContaining(problem),
     fix: expect.any(String),

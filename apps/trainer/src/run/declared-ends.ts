@@ -2,11 +2,11 @@
 import { join } from 'node:path';
 import { folderFiles } from '@spectra/checkpoint/node';
 import { SpectraError } from '@spectra/tensor';
-import { isSection } from '../config/is-section.ts';
+import { parseJsonObject } from './json-object.ts';
 
 /**
  * `eos_token_id`, a number or several, of a model folder's `generation_config.json` and `config.json`, as far as these are
- * there and name one. `CONFIG_INVALID` for a file of another form.
+ * there and name one. Errors: `FILE_BROKEN`, and `CONFIG_INVALID` for a file of another form.
  */
 export async function declaredEnds(folder: string): Promise<number[]> {
   const files = folderFiles(folder);
@@ -19,25 +19,13 @@ export async function declaredEnds(folder: string): Promise<number[]> {
 }
 
 function endsIn(text: string, where: string): number[] {
-  let config: unknown;
-  try {
-    config = JSON.parse(text);
-  } catch (cause) {
-    throw invalid('it is not JSON.', where, cause);
-  }
-  if (!isSection(config)) throw invalid('it is not a JSON object.', where);
-  const { eos_token_id: found } = config;
+  const { eos_token_id: found } = parseJsonObject(text, where);
   if (found === undefined || found === null) return [];
   const ids: unknown[] = Array.isArray(found) ? found : [found];
   if (ids.every(id => Number.isInteger(id))) return ids as number[];
-  throw invalid(`eos_token_id is ${JSON.stringify(found)}, not a token's number or a list of such.`, where);
-}
-
-function invalid(message: string, where: string, cause?: unknown): SpectraError {
-  return new SpectraError('CONFIG_INVALID', {
-    message,
+  throw new SpectraError('CONFIG_INVALID', {
+    message: `eos_token_id is ${JSON.stringify(found)}, not a token's number or a list of such.`,
     where,
     fix: 'Copy the file again from where the model comes from, or correct it.',
-    ...(cause === undefined ? {} : { cause }),
   });
 }

@@ -19,15 +19,15 @@ const talk = Array.from({ length: 120 }, (_, i) => [
 ]);
 writeFileSync(file, talk.map(messages => `${JSON.stringify({ messages })}\n`).join(''));
 
-const config = (name: string, ...more: string[]) =>
+const talking = (name: string, model: string, ...more: string[]) =>
   runs.config(
     name,
-    from,
+    model,
     `data.corpora=[{domain: talk, source: chat, paths: [${file}]}]`,
     'data.length=160',
-    'train.embedding_noise=5',
     ...more,
   );
+const config = (name: string, ...more: string[]) => talking(name, from, 'train.embedding_noise=5', ...more);
 
 it('learns the answers, resumes exactly and keeps what a conversation needs', async () => {
   const straight = await runs.train(config('straight', 'train.steps=8', 'optim.lr=1e-2'));
@@ -94,15 +94,7 @@ it('goes on with the end token that the configuration chose, in templates and in
   };
   const model = runs.model('qwen3_moe', files, 'ends');
   const chosen = (name: string, ...more: string[]) =>
-    runs.config(
-      name,
-      model,
-      `data.corpora=[{domain: talk, source: chat, paths: [${file}]}]`,
-      'data.tokenizer={kind: model, eos: <|im_end|>}',
-      'data.length=160',
-      'train.steps=4',
-      ...more,
-    );
+    talking(name, model, 'data.tokenizer={kind: model, eos: <|im_end|>}', 'train.steps=4', ...more);
   const straight = await runs.train(chosen('ends-straight'));
   await runs.train(chosen('ends-broken', 'train.max_seconds=0.001'));
   const resumed = await runs.train(chosen('ends-broken', 'train.max_seconds=999'), true);

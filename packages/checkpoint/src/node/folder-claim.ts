@@ -8,7 +8,7 @@ import { mkdir, readdir, rename, rm, rmdir, stat, writeFile } from 'node:fs/prom
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { SpectraError } from '@spectra/tensor';
-import { codeOf, isMissing, writeError } from './file-errors.ts';
+import { codeOf, isMissing, readError, writeError } from './file-errors.ts';
 import { isRunning } from './running.ts';
 
 const OWNER = 'owner';
@@ -119,9 +119,12 @@ function taken(name: string, alive: 'yes' | 'unknown', owner: string): SpectraEr
   });
 }
 
-async function namesIn(folder: string): Promise<string[]> {
-  return readdir(folder).catch(error => {
+/** What is in a folder; nothing where there is none. */
+export async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
     if (isMissing(error)) return [];
-    throw error;
-  });
+    throw readError(error, folder);
+  }
 }

@@ -3,14 +3,14 @@
  * moment can be followed by another that goes on. `<target>.partial/model` becomes the target by one rename.
  */
 import { createHash } from 'node:crypto';
-import { appendFile, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { appendFile, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { SpectraError } from '@spectra/tensor';
 import { isRecord } from '../header.ts';
 import { isPlainFileName } from '../sharded.ts';
 import { isMissing, readError, writeError } from './file-errors.ts';
 import { syncFolder, type WrittenFile } from './file-sink.ts';
-import { claimFolder, isClaim, removeIfEmpty } from './folder-claim.ts';
+import { claimFolder, isClaim, namesIn, removeIfEmpty } from './folder-claim.ts';
 import { hashFile } from './manifest.ts';
 
 /** Counts changes of what is kept here; what another version left is begun anew. */
@@ -227,16 +227,6 @@ async function readText(path: string): Promise<string | undefined> {
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw readError(error, path);
-  }
-}
-
-/** None for a folder that is not there. */
-async function namesIn(folder: string): Promise<string[]> {
-  try {
-    return await readdir(folder);
-  } catch (error) {
-    if (isMissing(error)) return [];
-    throw readError(error, folder);
   }
 }
 
