@@ -27,13 +27,12 @@ const sparse = join('runs', 'smollm2-granular');
 const overrides = [
   `model.from=${sparse}`,
   'model.recompute=false',
-  'data.length=256',
-  'data.batch=4',
-  // domains in nearly equal parts, as the held-out text has them: prices balance what they have seen
-  'data.temperature=100',
+  'data.length=128',
+  'data.batch=8',
   'train.steps=100',
-  'train.eval_tokens=4096',
-  'train.checkpoint_every=25',
+  'train.eval_every=100',
+  'train.eval_tokens=6144',
+  'train.checkpoint_every=50',
 ];
 
 interface Start extends Omit<Verification, 'layers'> {

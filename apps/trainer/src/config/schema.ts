@@ -48,6 +48,11 @@ const groupSchema = z.strictObject({
 
 const trainSchema = z.strictObject({
   steps: positive.default(300).describe('Optimizer steps.'),
+  settle_steps: positive
+    .optional()
+    .describe(
+      "Steps after those, of forward passes alone: weights stay, the routers' prices, biases and averages come to rest; none by default.",
+    ),
   micro_batches: positive
     .default(1)
     .describe('Micro-batches a step; each is one routing batch of batch × length tokens.'),

@@ -153,8 +153,14 @@ export function configHash(config: TrainerConfig): string {
 
 /** The keys that decide the numbers; the steps are among them, since the learning rate follows from their number. */
 function decisive({ seed, model, data, optim, train }: TrainerConfig): object {
-  const { steps, micro_batches, balance, embedding_noise } = train;
-  return { seed, model, data, optim, train: { steps, micro_batches, balance, embedding_noise } };
+  const { steps, settle_steps, micro_batches, balance, embedding_noise } = train;
+  return {
+    seed,
+    model,
+    data,
+    optim,
+    train: { steps, settle_steps, micro_batches, balance, embedding_noise },
+  };
 }
 
 /** Where two configurations differ: `model.hidden_size was 16, is 32`. */

@@ -42,6 +42,7 @@ export async function finishRun(
   const summary = summarise({
     name: config.name,
     step: trainer.step,
+    optimizerSteps: config.train.steps,
     stopped: outcome.stopped,
     seed: config.seed,
     size: trainer.size(),

@@ -1,17 +1,18 @@
 /** The rows of metrics.jsonl; names as in Hugging Face's Trainer where it has them. */
 import { loadMetrics, type RoutingReport, reportScalars } from '@spectra/monitor';
 import type { Evaluation } from '../evaluation/evaluate.ts';
-import type { StepResult } from '../training/trainer.ts';
+import type { PassResult, StepResult } from '../training/trainer.ts';
 
 export interface StepMetrics {
   readonly loss: number;
   readonly router_loss: number;
-  readonly learning_rate: number;
-  readonly grad_norm: number;
-  readonly grad_norm_router: number;
-  readonly grad_norm_expert: number;
-  readonly grad_norm_other: number;
   readonly epoch: number;
+  /** Of steps of the optimizer, as are the norms. */
+  readonly learning_rate?: number;
+  readonly grad_norm?: number;
+  readonly grad_norm_router?: number;
+  readonly grad_norm_expert?: number;
+  readonly grad_norm_other?: number;
   /** Largest over the layers, under the rule that trains. */
   readonly load_cv?: number;
   /** Mean over the layers of H(P)/log E, where the router has that loss. */
@@ -19,7 +20,7 @@ export interface StepMetrics {
   readonly [name: string]: number | undefined;
 }
 
-export function stepMetrics(result: StepResult, epoch: number): StepMetrics {
+export function stepMetrics(result: PassResult | StepResult, epoch: number): StepMetrics {
   const layers = loadsOf(result).map(load => ({ load, cv: loadMetrics(load).cv }));
   const entropies = result.microBatches.flatMap(batch =>
     batch.layers.flatMap(({ losses, load }) =>
@@ -29,11 +30,7 @@ export function stepMetrics(result: StepResult, epoch: number): StepMetrics {
   return {
     loss: result.loss,
     router_loss: result.routerLoss,
-    learning_rate: result.learningRate,
-    grad_norm: result.gradNorm,
-    grad_norm_router: result.gradNormByRole.router,
-    grad_norm_expert: result.gradNormByRole.expert,
-    grad_norm_other: result.gradNormByRole.other,
+    ...('gradNorm' in result ? optimizerMetrics(result) : {}),
     epoch,
     ...(layers.length === 0 ? {} : { load_cv: Math.max(...layers.map(layer => layer.cv)) }),
     ...(entropies.length === 0
@@ -43,8 +40,18 @@ export function stepMetrics(result: StepResult, epoch: number): StepMetrics {
   };
 }
 
+function optimizerMetrics({ learningRate, gradNorm, gradNormByRole }: StepResult) {
+  return {
+    learning_rate: learningRate,
+    grad_norm: gradNorm,
+    grad_norm_router: gradNormByRole.router,
+    grad_norm_expert: gradNormByRole.expert,
+    grad_norm_other: gradNormByRole.other,
+  };
+}
+
 /** Per layer the slots of each expert, over all micro-batches of the step. */
-export function loadsOf(result: StepResult): number[][] {
+export function loadsOf(result: PassResult): number[][] {
   const [first] = result.microBatches;
   return (first?.layers ?? []).map((layer, i) =>
     Array.from(layer.load, (_, e) =>

@@ -5,8 +5,9 @@ export interface ProgressLine {
   readonly step: number;
   readonly steps: number;
   readonly loss: number;
-  readonly learningRate: number;
-  readonly gradNorm: number;
+  /** Of a step of the optimizer, as is the norm. */
+  readonly learningRate?: number;
+  readonly gradNorm?: number;
   readonly tokensPerSecond: number;
   readonly secondsLeft: number;
   /** Largest load CV over the layers in this step; absent for a dense model. */
@@ -52,8 +53,8 @@ export function formatProgress(line: ProgressLine): string {
   return [
     `step ${String(line.step).padStart(width)}/${line.steps}`,
     `loss ${line.loss.toFixed(3)}`,
-    `lr ${line.learningRate.toExponential(1)}`,
-    `grad ${line.gradNorm.toFixed(2)}`,
+    ...(line.learningRate === undefined ? ['settling'] : [`lr ${line.learningRate.toExponential(1)}`]),
+    ...(line.gradNorm === undefined ? [] : [`grad ${line.gradNorm.toFixed(2)}`]),
     ...(line.loadCv === undefined ? [] : [`cv ${line.loadCv.toFixed(3)}`]),
     ...(line.routingEntropy === undefined ? [] : [`entropy ${line.routingEntropy.toFixed(2)}`]),
     `${Math.round(line.tokensPerSecond)} tok/s`,

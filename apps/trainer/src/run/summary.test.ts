@@ -11,6 +11,7 @@ const evaluation: Evaluation = { causal: rule(2), training: rule(1.9) };
 const input: SummaryInput = {
   name: 'x',
   step: 10,
+  optimizerSteps: 10,
   stopped: undefined,
   seed: 0,
   size: { parameters: 5, trainable: 3 },

@@ -4,7 +4,10 @@ import type { ParameterCount } from '../training/freeze.ts';
 
 export interface Summary {
   readonly name: string;
+  /** Of the optimizer. */
   readonly steps: number;
+  /** Forward passes after them that settled the routers; absent without any. */
+  readonly settle_steps?: number;
   readonly stopped: string | null;
   readonly seed: number;
   readonly parameters: number;
@@ -48,7 +51,10 @@ export interface Bound {
 
 export interface SummaryInput {
   readonly name: string;
+  /** Steps done. */
   readonly step: number;
+  /** Of them the optimizer's, at most. */
+  readonly optimizerSteps: number;
   readonly stopped: string | undefined;
   readonly seed: number;
   readonly size: ParameterCount;
@@ -83,7 +89,8 @@ export function summarise(input: SummaryInput): Summary {
   ];
   return {
     name: input.name,
-    steps: input.step,
+    steps: Math.min(input.step, input.optimizerSteps),
+    ...(input.step > input.optimizerSteps ? { settle_steps: input.step - input.optimizerSteps } : {}),
     stopped: input.stopped ?? null,
     seed: input.seed,
     parameters: input.size.parameters,

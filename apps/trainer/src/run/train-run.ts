@@ -8,7 +8,7 @@ import type { TrainerConfig } from '../config/schema.ts';
 import { openTrainingData, type TrainingData } from '../data/training-data.ts';
 import { type EvaluateOptions, type Evaluation, evaluate } from '../evaluation/evaluate.ts';
 import { openModelSource, resumedSource } from '../training/model-source.ts';
-import { diverged, orDiverged, type StepResult, Trainer } from '../training/trainer.ts';
+import { diverged, orDiverged, type PassResult, type StepResult, Trainer } from '../training/trainer.ts';
 import {
   checkSameConfig,
   milestoneSteps,
@@ -124,6 +124,11 @@ function openSinks(folder: RunFolder, step: number): MetricSink {
   ]);
 }
 
+/** The optimizer's steps and those that settle the routers. */
+function lastStep({ steps, settle_steps: settle = 0 }: TrainerConfig['train']): number {
+  return steps + settle;
+}
+
 interface LoopParts {
   readonly config: TrainerConfig;
   readonly trainer: Trainer;
@@ -154,14 +159,16 @@ class Loop {
       config: { train },
     } = this.parts;
     const milestones = milestoneSteps(train);
-    while (trainer.step < train.steps) {
+    const last = lastStep(train);
+    while (trainer.step < last) {
       const started = performance.now();
-      const result = await trainer.trainStep();
+      const training = trainer.step < train.steps;
+      const result = training ? await trainer.trainStep() : await trainer.settleStep();
       const seconds = (performance.now() - started) / 1000;
-      this.trainSeconds += seconds;
+      if (training) this.trainSeconds += seconds;
       this.log(result, seconds);
       const { step } = result;
-      if (step === train.steps) break;
+      if (step === last) break;
       // before saving, so that a resumed run has the same rows
       if (train.eval_every > 0 && step % train.eval_every === 0) await this.evaluate();
       const late = train.max_seconds !== undefined && this.trainSeconds >= train.max_seconds;
@@ -208,7 +215,7 @@ class Loop {
     return evaluation;
   }
 
-  private log(result: StepResult, seconds: number): void {
+  private log(result: PassResult | StepResult, seconds: number): void {
     const {
       config: { train },
       data,
@@ -216,7 +223,8 @@ class Loop {
       progress,
     } = this.parts;
     const metrics = stepMetrics(result, data.epoch());
-    if (result.step % train.log_every === 0 || result.step === train.steps) {
+    const last = lastStep(train);
+    if (result.step % train.log_every === 0 || result.step === last) {
       sink.write({
         step: result.step,
         ...metrics,
@@ -224,18 +232,20 @@ class Loop {
         seconds: this.trainSeconds,
       });
     }
-    const perStep = this.trainSeconds / result.step;
+    const settling = result.step > train.steps;
+    const perStep = settling ? seconds : this.trainSeconds / result.step;
     const budget =
-      train.max_seconds === undefined ? Number.POSITIVE_INFINITY : train.max_seconds - this.trainSeconds;
+      train.max_seconds === undefined || settling
+        ? Number.POSITIVE_INFINITY
+        : train.max_seconds - this.trainSeconds;
     const { load_cv: loadCv, routing_entropy: routingEntropy } = metrics;
     progress.update({
       step: result.step,
-      steps: train.steps,
+      steps: last,
       loss: result.loss,
-      learningRate: result.learningRate,
-      gradNorm: result.gradNorm,
+      ...('gradNorm' in result ? { learningRate: result.learningRate, gradNorm: result.gradNorm } : {}),
       tokensPerSecond: result.tokens / seconds,
-      secondsLeft: Math.min(budget, perStep * (train.steps - result.step)),
+      secondsLeft: Math.min(budget, perStep * (last - result.step)),
       ...(loadCv === undefined ? {} : { loadCv }),
       ...(routingEntropy === undefined ? {} : { routingEntropy }),
     });

@@ -56,7 +56,7 @@ optim: { lr: 3.0e-3, schedule: { kind: constant } }
   async train(
     config: TrainerConfig,
     resume = false,
-  ): Promise<{ losses: number[]; checkpoint: string; evalLoss: number }> {
+  ): Promise<{ losses: number[]; checkpoint: string; evalLoss: number; causalCv: number | undefined }> {
     const folder = runFolderAt(join(config.runs_dir, config.name));
     const silent = { isTTY: false, write: () => true } as unknown as NodeJS.WriteStream;
     const interrupt = new Interrupt(() => undefined);
@@ -74,6 +74,7 @@ optim: { lr: 3.0e-3, schedule: { kind: constant } }
         losses: readJsonl(folder.metrics).flatMap(row => (typeof row.loss === 'number' ? [row.loss] : [])),
         checkpoint: join(folder.checkpoints, `step-${step}`),
         evalLoss: outcome.evaluation.causal.loss,
+        causalCv: outcome.evaluation.causal.routing?.overall.cv,
       };
     } finally {
       interrupt.release();

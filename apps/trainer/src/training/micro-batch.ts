@@ -53,41 +53,52 @@ export async function runMicroBatch(
   job: MicroBatchJob,
 ): Promise<{ grads: Map<string, Tensor>; result: MicroBatchResult }> {
   const kept: Record<string, Tensor> = {};
+  const { grads, value } = valueAndGrads(() => totalLoss(model, job, kept), model.parameters());
+  value.dispose();
+  return { grads, result: await readBack(kept) };
+}
+
+/** The result alone: nothing is kept for a backward pass. */
+export async function observeMicroBatch(model: DecoderModel, job: MicroBatchJob): Promise<MicroBatchResult> {
+  const kept: Record<string, Tensor> = {};
+  tf.tidy(() => totalLoss(model, job, kept)).dispose();
+  return readBack(kept);
+}
+
+/** Task and router losses as their part of the step's; puts what `readBack` reads into `kept`. */
+function totalLoss(model: DecoderModel, job: MicroBatchJob, kept: Record<string, Tensor>): Scalar {
   const keep = (name: string, tensor: Tensor): void => {
     kept[name] = tf.keep(tensor.clone());
   };
-  let layers = 0;
-  const { grads, value } = valueAndGrads(() => {
-    const { tokenLosses, routerLoss, routings } = lossOf(model, job.tokens, {
-      balance: job.balance,
-      training: true,
-      step: job.step,
-      ...(job.noise === undefined ? {} : { embeddingNoise: noiseTensor(model, job.tokens, job.noise) }),
-    });
-    const task = tokenLosses.sum().div(job.weightSum);
-    const router = routerLoss.mul(job.share);
-    keep('task', task);
-    keep('router', router);
-    layers = routings.length;
-    routings.forEach((routing, layer) => {
-      keep(`${layer}/load`, routing.load);
-      for (const [name, loss] of Object.entries(routing.losses)) keep(`${layer}/loss/${name}`, loss);
-      for (const [name, tensor] of Object.entries(routing.statistics))
-        keep(`${layer}/statistics/${name}`, tensor);
-    });
-    return task.add(router) as Scalar;
-  }, model.parameters());
-  value.dispose();
+  const { tokenLosses, routerLoss, routings } = lossOf(model, job.tokens, {
+    balance: job.balance,
+    training: true,
+    step: job.step,
+    ...(job.noise === undefined ? {} : { embeddingNoise: noiseTensor(model, job.tokens, job.noise) }),
+  });
+  const task = tokenLosses.sum().div(job.weightSum);
+  const router = routerLoss.mul(job.share);
+  keep('task', task);
+  keep('router', router);
+  routings.forEach((routing, layer) => {
+    keep(`${layer}/load`, routing.load);
+    for (const [name, loss] of Object.entries(routing.losses)) keep(`${layer}/loss/${name}`, loss);
+    for (const [name, tensor] of Object.entries(routing.statistics))
+      keep(`${layer}/statistics/${name}`, tensor);
+  });
+  return task.add(router) as Scalar;
+}
+
+/** Disposes what it reads. */
+async function readBack(kept: Record<string, Tensor>): Promise<MicroBatchResult> {
   const shapes = Object.fromEntries(Object.entries(kept).map(([name, tensor]) => [name, tensor.shape]));
   const host = await readTensors(kept);
   tf.dispose(kept);
+  const layers = Object.keys(host).filter(name => /^\d+\/load$/.test(name)).length;
   return {
-    grads,
-    result: {
-      taskLoss: host.task![0]!,
-      routerLoss: host.router![0]!,
-      layers: Array.from({ length: layers }, (_, layer) => layerResult(host, shapes, layer)),
-    },
+    taskLoss: host.task![0]!,
+    routerLoss: host.router![0]!,
+    layers: Array.from({ length: layers }, (_, layer) => layerResult(host, shapes, layer)),
   };
 }
 

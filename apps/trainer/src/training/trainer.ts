@@ -10,27 +10,32 @@ import type { DecoderModel } from '@spectra/transformer';
 import * as tf from '@tensorflow/tfjs-core';
 import type { TrainerConfig } from '../config/schema.ts';
 import { countParameters, type ParameterCount } from './freeze.ts';
-import type { MicroBatchResult } from './micro-batch.ts';
+import { type MicroBatchJob, type MicroBatchResult, observeMicroBatch } from './micro-batch.ts';
 import { freshSource, type ModelSource, makeModel } from './model-source.ts';
 import { optimizerGroups, scheduleOf } from './optimizer.ts';
 import { GradientSource } from './step-gradients.ts';
 import { WorkerPool } from './worker-pool.ts';
 
-export interface StepResult {
-  /** Optimizer steps done, this one included. */
+/** What one step's tokens came to. */
+export interface PassResult {
+  /** Steps done, this one included. */
   readonly step: number;
   /** Mean task loss of the step, nats per token. */
   readonly loss: number;
   /** Weighted router losses, mean over the micro-batches. */
   readonly routerLoss: number;
+  /** Tokens of this step, padding left out. */
+  readonly tokens: number;
+  readonly microBatches: readonly MicroBatchResult[];
+}
+
+/** A step of the optimizer. */
+export interface StepResult extends PassResult {
   readonly learningRate: number;
   /** Global gradient norm before clipping. */
   readonly gradNorm: number;
   /** The same by the parameters' role, before clipping. */
   readonly gradNormByRole: Readonly<Record<ParameterRole, number>>;
-  /** Tokens of this step, padding left out. */
-  readonly tokens: number;
-  readonly microBatches: readonly MicroBatchResult[];
 }
 
 export class Trainer {
@@ -38,7 +43,7 @@ export class Trainer {
   readonly model: DecoderModel;
   readonly optimizer: AdamW;
   readonly stream: TrainStream;
-  /** Optimizer steps done. */
+  /** Steps done: those of the optimizer, then those that settle the routers. */
   step = 0;
   /** Tokens trained on, padding left out. */
   tokensSeen = 0;
@@ -112,53 +117,63 @@ export class Trainer {
     }
   }
 
+  /**
+   * One step's tokens through weights that no longer move: only what the routers average (prices, biases) does, under
+   * the training rule and from the same stream. The learning rate falls but the routers move to the last step, and an
+   * average trails what moves. Computed by this thread alone. Throws `DIVERGED`, as `trainStep` does.
+   */
+  async settleStep(): Promise<PassResult> {
+    try {
+      const jobs = await this.nextJobs();
+      const results: MicroBatchResult[] = [];
+      for (const job of jobs) results.push(await observeMicroBatch(this.model, job));
+      const passed = passOf(this.step + 1, jobs, results);
+      if (!Number.isFinite(passed.loss)) throw diverged(passed.step, `the loss is ${passed.loss}.`);
+      this.commitRouters(results);
+      this.step++;
+      return passed;
+    } catch (error) {
+      throw orDiverged(error, this.step + 1);
+    }
+  }
+
   private async attemptStep(): Promise<StepResult> {
     const { optim, train, seed } = this.config;
-    const batches = await this.stream.take(train.micro_batches);
-    const weightSum = batches.reduce((sum, batch) => sum + batch.weights.reduce((a, b) => a + b, 0), 0);
     const { embedding_noise: alpha } = train;
-    const jobs = batches.map((tokens, microBatch) => ({
-      tokens,
-      step: this.step,
-      balance: train.balance,
-      weightSum,
-      share: 1 / batches.length,
-      noise: alpha === undefined ? undefined : { alpha, seed, step: this.step, microBatch },
-    }));
+    const jobs = (await this.nextJobs()).map((job, microBatch) =>
+      alpha === undefined ? job : { ...job, noise: { alpha, seed, step: this.step, microBatch } },
+    );
     const { results, grads } = await this.gradients.compute(jobs);
-    const loss = results.reduce((sum, result) => sum + result.taskLoss, 0);
+    const passed = passOf(this.step + 1, jobs, results);
     const { norm, norms, scale } = await clipByGlobalNorm(grads, optim.clip);
-    if (!Number.isFinite(loss) || !Number.isFinite(norm)) {
+    if (!Number.isFinite(passed.loss) || !Number.isFinite(norm)) {
       tf.dispose([...grads.values()]);
-      throw diverged(this.step + 1, `the loss is ${loss} and the gradient norm ${norm}.`);
+      throw diverged(passed.step, `the loss is ${passed.loss} and the gradient norm ${norm}.`);
     }
     const lr = learningRate(scheduleOf(optim, train.steps), this.step);
     try {
       // first the routers: they refuse a cost that is not finite, which a GPU reports only now
-      for (const [i, router] of this.model.routers.entries()) {
-        if (isFrozen(router)) continue;
-        router.commit(results.map(result => result.layers[i]!.statistics));
-      }
+      this.commitRouters(results);
       this.optimizer.step(grads, lr, scale);
     } finally {
       tf.dispose([...grads.values()]);
     }
     this.step++;
-    const tokens = batches.reduce(
-      (sum, batch) => sum + batch.documents.reduce((n, d) => n + (d >= 0 ? 1 : 0), 0),
-      0,
-    );
-    this.tokensSeen += tokens;
-    return {
-      step: this.step,
-      loss,
-      routerLoss: results.reduce((sum, result) => sum + result.routerLoss, 0),
-      learningRate: lr,
-      gradNorm: norm,
-      gradNormByRole: this.normsByRole(norms),
-      tokens,
-      microBatches: results,
-    };
+    this.tokensSeen += passed.tokens;
+    return { ...passed, learningRate: lr, gradNorm: norm, gradNormByRole: this.normsByRole(norms) };
+  }
+
+  private async nextJobs(): Promise<MicroBatchJob[]> {
+    const { micro_batches: count, balance } = this.config.train;
+    const batches = await this.stream.take(count);
+    const weightSum = batches.reduce((sum, batch) => sum + batch.weights.reduce((a, b) => a + b, 0), 0);
+    return batches.map(tokens => ({ tokens, step: this.step, balance, weightSum, share: 1 / count }));
+  }
+
+  private commitRouters(results: readonly MicroBatchResult[]): void {
+    for (const [i, router] of this.model.routers.entries()) {
+      if (!isFrozen(router)) router.commit(results.map(result => result.layers[i]!.statistics));
+    }
   }
 
   async dispose(): Promise<void> {
@@ -173,6 +188,23 @@ export class Trainer {
     const { router, expert, other } = squares;
     return { router: Math.sqrt(router), expert: Math.sqrt(expert), other: Math.sqrt(other) };
   }
+}
+
+function passOf(
+  step: number,
+  jobs: readonly MicroBatchJob[],
+  results: readonly MicroBatchResult[],
+): PassResult {
+  return {
+    step,
+    loss: results.reduce((sum, result) => sum + result.taskLoss, 0),
+    routerLoss: results.reduce((sum, result) => sum + result.routerLoss, 0),
+    tokens: jobs.reduce(
+      (sum, job) => sum + job.tokens.documents.reduce((n, d) => n + (d >= 0 ? 1 : 0), 0),
+      0,
+    ),
+    microBatches: results,
+  };
 }
 
 /** Whether a router has weights and none of them trains: then its prices and biases stay, too. */
