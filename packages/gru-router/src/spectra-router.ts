@@ -15,7 +15,7 @@ import {
   selectTopK,
 } from '@spectra/routing';
 import { adaptiveEpsilon } from '@spectra/sinkhorn';
-import { checkShape, checkValue, noGrad, type Parameter, taping } from '@spectra/tensor';
+import { checkShape, checkValue, noGrad, type Parameter, taping, tidied } from '@spectra/tensor';
 import type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import { CausalGram } from './causal-gram.ts';
@@ -97,9 +97,7 @@ export class SpectraRouter implements Router {
     checkShape(x.shape, [-1, -1, this.options.hidden], 'SpectraRouter.route x');
     const [B, S] = x.shape;
     if (context.mask !== undefined) checkShape(context.mask.shape, [B, S], 'SpectraRouter.route mask');
-    const routing = () =>
-      (this.decode(x, context) ?? this.compose(x, context)) as unknown as tf.TensorContainer;
-    return tf.tidy(routing) as unknown as Routing;
+    return tidied(() => this.decode(x, context) ?? this.compose(x, context));
   }
 
   /** A causal route that no gradient is wanted of, as one op; undefined for what that op does not know. */
@@ -145,7 +143,7 @@ export class SpectraRouter implements Router {
   private compose(x: Tensor3D, context: RouteContext): Routing {
     const { hidden: H, experts, groups, lossWeights, orthogonalityWarmup } = this.options;
     const [B, S] = x.shape;
-    return tf.tidy(() => {
+    return tidied(() => {
       const live = context.mask === undefined ? undefined : (tf.reshape(context.mask, [B * S]) as Tensor1D);
       const { output, carry, cache } = this.learned.recurrence.run(x, context, this.layer);
       const routing = this.learned.routingRows(tf.reshape(output, [B * S, -1]) as Tensor2D);

@@ -13,9 +13,9 @@ export interface MoeLayerOptions {
   readonly scale?: number;
 }
 
-export interface MoeOutput {
-  /** [B,S,H] */
-  readonly output: Tensor3D;
+export interface MoeOutput<T extends Tensor2D | Tensor3D = Tensor3D> {
+  /** Of the shape of what went in. */
+  readonly output: T;
   readonly routing: Routing;
 }
 
@@ -45,12 +45,24 @@ export class MoeLayer implements Module {
   forward(x: Tensor3D, context: RouteContext): MoeOutput {
     const [batch, length, hidden] = x.shape;
     checkShape(x.shape, [-1, -1, this.experts.hidden], 'MoeLayer.forward x');
-    const routing = this.router.route(x, context);
-    const flat = x.reshape([batch * length, hidden]) as Tensor2D;
+    const rows = x.reshape([batch * length, hidden]) as Tensor2D;
+    const { output, routing } = this.mix(rows, x, context);
+    return { output: output.reshape(x.shape) as Tensor3D, routing };
+  }
+
+  /** `forward` of x [B·S,H], the rows of `batch` sequences one below the other; the output is [B·S,H]. */
+  forwardRows(x: Tensor2D, batch: number, context: RouteContext): MoeOutput<Tensor2D> {
+    checkShape(x.shape, [-1, this.experts.hidden], 'MoeLayer.forwardRows x');
+    const [rows, hidden] = x.shape;
+    return this.mix(x, x.reshape([batch, rows / batch, hidden]) as Tensor3D, context);
+  }
+
+  private mix(rows: Tensor2D, sequences: Tensor3D, context: RouteContext): MoeOutput<Tensor2D> {
+    const routing = this.router.route(sequences, context);
     const weights = (this.scale === 1 ? routing.weights : routing.weights.mul(this.scale)) as Tensor2D;
-    const routed = this.experts.mixChosen(flat, weights, routing.indices);
-    const y = this.shared === undefined ? routed : routed.add(this.shared.forward(flat));
-    return { output: y.reshape([batch, length, hidden]) as Tensor3D, routing };
+    const routed = this.experts.mixChosen(rows, weights, routing.indices);
+    const output = this.shared === undefined ? routed : routed.add<Tensor2D>(this.shared.forward(rows));
+    return { output, routing };
   }
 
   parameters(): Parameter[] {

@@ -45,6 +45,7 @@ export { noGrad, stopGradient, taping } from './optim/tape.ts';
 export * from './parameter.ts';
 export * from './read-tensors.ts';
 export * from './rng.ts';
+export { tidied } from './tidied.ts';
 export * from './wasm-call.ts';
 export * from './wasm-compile.ts';
 export * from './wasm-features.ts';

@@ -56,8 +56,7 @@ export function advanceCache(
   { keyValues, outputs, packing, length }: CacheAdvance,
 ): ModelCache {
   const layers = keyValues.map(({ key, value }, i): LayerCache => {
-    // a clone: the routing, which holds it too, may be disposed before the cache
-    const router = outputs[i]!.routing?.cache?.clone();
+    const router = outputs[i]!.routing?.cache;
     return { key, value, ...(router === undefined ? {} : { router }) };
   });
   const next = { length: past.length + length, layers };

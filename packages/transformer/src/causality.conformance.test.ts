@@ -4,14 +4,13 @@
  */
 
 import type { HostArray } from '@spectra/routing';
-import { Rng } from '@spectra/tensor';
+import { Rng, tidied } from '@spectra/tensor';
 import { expectClose, testBackend } from '@spectra/testing';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { disposeCache, emptyCache, type ModelCache } from './cache.ts';
 import { DecoderModel } from './decoder-model.ts';
 import { ids, largestDifference, randomRows, SPECTRA, tinyMoe } from './test-support.ts';
-import { tidied } from './tidied.ts';
 
 beforeAll(testBackend);
 

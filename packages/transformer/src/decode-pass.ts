@@ -1,10 +1,9 @@
 /** One forward pass of decoding, with what the host needs read back: last logits and every token's route. */
 import type { Balance } from '@spectra/routing';
-import { readTensors } from '@spectra/tensor';
+import { readTensors, tidied } from '@spectra/tensor';
 import * as tf from '@tensorflow/tfjs-core';
 import { disposeCache, type ModelCache } from './cache.ts';
 import type { DecoderModel } from './decoder-model.ts';
-import { tidied } from './tidied.ts';
 
 /** How one token was routed: per mixture-of-experts layer from below, its experts by falling gate. */
 export interface TokenRoute {

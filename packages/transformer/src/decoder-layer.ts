@@ -1,14 +1,13 @@
 /** One pre-norm decoder layer: x + attention(norm x), then y + feed-forward(norm y), dense or mixture of experts. */
 import { MoeLayer } from '@spectra/moe-layer';
 import type { RouteContext, Routing } from '@spectra/routing';
-import { checkpointed, type Module, type Parameter } from '@spectra/tensor';
+import { checkpointed, type Module, type Parameter, tidied } from '@spectra/tensor';
 import * as tf from '@tensorflow/tfjs-core';
 import type { AttentionContext, KeyValue } from './attend.ts';
 import type { AttentionLayer, AttentionOutput } from './attention.ts';
 import type { Mlp } from './mlp.ts';
 import type { Norm } from './norm.ts';
 import { type FlatTree, flattenTree } from './tensor-tree.ts';
-import { tidied } from './tidied.ts';
 
 export interface DecoderLayerParts {
   readonly inputNorm: Norm;
@@ -21,21 +20,21 @@ export interface DecoderLayerParts {
   readonly feedForwardOutputNorm?: Norm | undefined;
 }
 
-/** What the parts of one layer wrote, each [B,S,H], before any norm of it and the residual; and what routers read. */
-export interface LayerTrace {
-  readonly attention: tf.Tensor3D;
-  readonly feedForward: tf.Tensor3D;
+/** What the parts of one layer wrote, each [B,S,H] or its rows, before any norm of it and the residual; and what routers read. */
+export interface LayerTrace<T extends tf.Tensor2D | tf.Tensor3D = tf.Tensor3D> {
+  readonly attention: T;
+  readonly feedForward: T;
   /** [N,H], what the decision of a mixture of experts was made from. */
   readonly routerInput?: tf.Tensor2D;
 }
 
 export interface DecoderLayerOutput {
-  /** [B,S,H] */
-  readonly output: tf.Tensor3D;
+  /** [B·S,H] */
+  readonly output: tf.Tensor2D;
   /** The decision of a mixture-of-experts layer. */
   readonly routing?: Routing;
   /** Where it was asked for. */
-  readonly trace?: LayerTrace;
+  readonly trace?: LayerTrace<tf.Tensor2D>;
 }
 
 /** The residual stream after attention, and what attention wrote, where that is known by itself. */
@@ -58,9 +57,10 @@ export class DecoderLayer implements Module {
     return this.parts.feedForward instanceof MoeLayer ? undefined : this.parts.feedForward;
   }
 
-  /** x [B,S,H]; the caller owns what it returns. `route` reaches the router, a dense layer ignores it. */
+  /** x [B·S,H], B = `batch`; the caller owns what it returns. `route` reaches the router, a dense layer ignores it. */
   forward(
-    x: tf.Tensor3D,
+    x: tf.Tensor2D,
+    batch: number,
     context: AttentionContext,
     route: RouteContext,
     past?: KeyValue,
@@ -69,31 +69,26 @@ export class DecoderLayer implements Module {
     return tidied(() => {
       const { inputNorm, attention, attentionOutputNorm, feedForwardNorm, feedForwardOutputNorm } =
         this.parts;
-      const shape = x.shape;
-      const [batch, length, hidden] = shape;
-      const flat = tf.reshape(x, [batch * length, hidden]) as tf.Tensor2D;
-      const whole = (y: tf.Tensor2D): tf.Tensor3D => tf.reshape(y, shape);
       const composed = (): Attended => {
-        const normed = inputNorm.forward(flat);
+        const normed = inputNorm.forward(x);
         const { output: written, ...keyValue } = attention.forward(normed, batch, context, past);
-        const output = tf.add(flat, attentionOutputNorm?.forward(written) ?? written) as tf.Tensor2D;
+        const output = tf.add(x, attentionOutputNorm?.forward(written) ?? written) as tf.Tensor2D;
         return { ...keyValue, output, written };
       };
       const plain = !traced && attentionOutputNorm === undefined;
       const step: Attended | undefined = plain
-        ? attention.step?.(flat, inputNorm, batch, context, past)
+        ? attention.step?.(x, inputNorm, batch, context, past)
         : undefined;
       const { output: middle, key, value, written: fromAttention } = step ?? composed();
       const routerInput = feedForwardNorm.forward(middle);
-      const { written, routing } = this.feedForward(routerInput, shape, route);
-      const output = tf.add(middle, feedForwardOutputNorm?.forward(written) ?? written);
+      const { written, routing } = this.feedForward(routerInput, batch, route);
       const trace = () => ({
-        attention: whole(fromAttention!),
-        feedForward: whole(written),
+        attention: fromAttention!,
+        feedForward: written,
         ...(routing === undefined ? {} : { routerInput }),
       });
       return {
-        output: tf.reshape(output, shape),
+        output: tf.add(middle, feedForwardOutputNorm?.forward(written) ?? written) as tf.Tensor2D,
         key,
         value,
         ...(routing === undefined ? {} : { routing }),
@@ -103,13 +98,18 @@ export class DecoderLayer implements Module {
   }
 
   /** `forward` by gradient checkpointing: the backward pass keeps the inputs and computes the layer again. */
-  forwardRecomputed(x: tf.Tensor3D, context: AttentionContext, route: RouteContext): DecoderLayerOutput {
+  forwardRecomputed(
+    x: tf.Tensor2D,
+    batch: number,
+    context: AttentionContext,
+    route: RouteContext,
+  ): DecoderLayerOutput {
     // everything it reads is an input, so that it outlives the forward pass
     const inputs = flattenTree({ x, context, route });
     let result: FlatTree<DecoderLayerOutput> | undefined;
     const run = (...tensors: tf.Tensor[]): tf.Tensor[] => {
       const given = inputs.rebuild(tensors);
-      const { key: _key, value: _value, ...kept } = this.forward(given.x, given.context, given.route);
+      const { key: _key, value: _value, ...kept } = this.forward(given.x, batch, given.context, given.route);
       result = flattenTree<DecoderLayerOutput>(kept);
       return [...result.tensors];
     };
@@ -132,12 +132,24 @@ export class DecoderLayer implements Module {
 
   private feedForward(
     x: tf.Tensor2D,
-    shape: [number, number, number],
+    batch: number,
     route: RouteContext,
   ): { written: tf.Tensor2D; routing?: Routing } {
     const { feedForward } = this.parts;
     if (!(feedForward instanceof MoeLayer)) return { written: feedForward.forward(x) };
-    const { output, routing } = feedForward.forward(tf.reshape(x, shape), route);
-    return { written: tf.reshape(output, x.shape), routing };
+    const { output: written, routing } = feedForward.forwardRows(x, batch, route);
+    return { written, routing };
   }
+}
+
+/** The trace of rows by the sequences that they make up. */
+export function wholeTrace(
+  { attention, feedForward, routerInput }: LayerTrace<tf.Tensor2D>,
+  whole: (rows: tf.Tensor2D) => tf.Tensor3D,
+): LayerTrace {
+  return {
+    attention: whole(attention),
+    feedForward: whole(feedForward),
+    ...(routerInput === undefined ? {} : { routerInput }),
+  };
 }

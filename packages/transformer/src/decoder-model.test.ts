@@ -1,4 +1,4 @@
-import { AdamW, valueAndGrads } from '@spectra/tensor';
+import { AdamW, tidied, valueAndGrads } from '@spectra/tensor';
 import { expectClose, noLeaks, testBackend } from '@spectra/testing';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -7,7 +7,6 @@ import type { ModelConfigInput } from './config.ts';
 import { DecoderModel } from './decoder-model.ts';
 import { languageModelLoss } from './loss.ts';
 import { ids, largestDifference, randomRows, SPECTRA, TINY, tinyMoe } from './test-support.ts';
-import { tidied } from './tidied.ts';
 
 beforeAll(testBackend);
 

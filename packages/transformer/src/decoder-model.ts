@@ -1,18 +1,19 @@
 /** The decoder: embedding, layers, norm and head, with packed documents, padding, caches and routers' decisions. */
 import type { Router, Routing } from '@spectra/routing';
-import { gatherRows, type Module, type Parameter } from '@spectra/tensor';
+import { gatherRows, type Module, type Parameter, tidied } from '@spectra/tensor';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Architecture } from './architecture.ts';
 import type { KeyValue } from './attend.ts';
 import { buildDecoder, type DecoderParts } from './build-decoder.ts';
 import { advanceCache, emptyCache, type ModelCache } from './cache.ts';
 import { type ModelConfigInput, parseModelConfig } from './config.ts';
-import type { DecoderLayer, DecoderLayerOutput } from './decoder-layer.ts';
+import { type DecoderLayer, type DecoderLayerOutput, wholeTrace } from './decoder-layer.ts';
 import {
   attentionContext,
   checkForwardInput,
   type ForwardInput,
   type ForwardOutput,
+  type LayerPass,
   packingOf,
   routeContext,
   tokenPositions,
@@ -22,7 +23,6 @@ import type { TensorLayout } from './layout/tensor-layout.ts';
 import { describeConfig, type ModelDescription } from './model-description.ts';
 import type { Packing } from './packing.ts';
 import { RotaryTable, type Rotation } from './rotary.ts';
-import { tidied } from './tidied.ts';
 
 export interface DecoderOptions {
   /** Every weight follows from it and from its own name; 0 by default. */
@@ -81,6 +81,8 @@ export class DecoderModel implements Module {
       const packing = packingOf(input, past);
       const attention = attentionContext(this.rotations(input, past, packing), packing, past);
       const standing = moe === undefined ? undefined : tokenPositions(input, packing, past);
+      // sequences lie one below the other in rows until the end
+      const whole = (rows: tf.Tensor2D): tf.Tensor3D => tf.reshape(rows, [batch, length, width]);
       const embeddings = this.embed(input, past, packing);
       let hidden = embeddings;
       let below: tf.Tensor3D | undefined;
@@ -89,9 +91,10 @@ export class DecoderModel implements Module {
       for (const [i, layer] of this.layers.entries()) {
         const route = routeContext(input, packing, standing, below, past.layers[i]?.router);
         if (recompute && input.cache === undefined && !traced) {
-          outputs.push(layer.forwardRecomputed(hidden, attention, route));
+          outputs.push(layer.forwardRecomputed(hidden, batch, attention, route));
         } else {
-          const { key, value, ...out } = layer.forward(hidden, attention, route, past.layers[i], traced);
+          const held = past.layers[i];
+          const { key, value, ...out } = layer.forward(hidden, batch, attention, route, held, traced);
           outputs.push(out);
           if (input.cache === undefined) tf.dispose([key, value]);
           else keyValues.push({ key, value });
@@ -100,18 +103,22 @@ export class DecoderModel implements Module {
         hidden = output;
         below = routing?.carry ?? below;
       }
-      const routings = outputs.flatMap(({ routing }) => (routing === undefined ? [] : [routing]));
-      const flat = tf.reshape(hidden, [batch * length, width]) as tf.Tensor2D;
-      const normed = tf.reshape(this.parts.norm.forward(flat), hidden.shape) as tf.Tensor3D;
+      const routings = outputs.flatMap(({ routing }) => {
+        if (routing === undefined) return [];
+        const { cache: _, ...decision } = routing; // the model's cache has it
+        return [decision];
+      });
+      const rows = this.parts.norm.forward(hidden);
+      const normed = whole(rows);
       return {
         hidden: normed,
-        logits: this.logitsOf(normed, input.logits ?? 'all'),
+        logits: this.logitsOf(rows, normed, input.logits ?? 'all'),
         routings,
         routerLoss: sumOfLosses(routings),
-        layerOutputs: traced ? outputs.map(({ output }) => output) : [],
+        layerOutputs: traced ? outputs.map(({ output }) => whole(output)) : [],
         routerInputs: outputs.flatMap(({ trace }) => trace?.routerInput ?? []),
-        traces: outputs.flatMap(({ trace }) => trace ?? []),
-        ...(traced ? { embeddings } : {}),
+        traces: outputs.flatMap(({ trace }) => (trace === undefined ? [] : wholeTrace(trace, whole))),
+        ...(traced ? { embeddings: whole(embeddings) } : {}),
         ...(input.cache === undefined
           ? {}
           : { cache: advanceCache(past, { keyValues, outputs, packing, length }) }),
@@ -123,41 +130,38 @@ export class DecoderModel implements Module {
   embedTokens(inputIds: tf.Tensor2D): tf.Tensor3D {
     const { hidden } = this.architecture;
     checkForwardInput({ inputIds }, hidden, this.parts.positions?.shape[0], this.switchesAt);
-    return tidied(() => this.embed({ inputIds }, emptyCache()));
+    return tidied(() => tf.reshape(this.embed({ inputIds }, emptyCache()), [...inputIds.shape, hidden]));
   }
 
   /**
-   * One layer alone, traced, with the causal rule, of rows that each begin a text: `hidden` [B,S,H] is what the layer below
-   * wrote, `below` the carry of the router below. The caller owns all that it returns.
+   * One layer alone, with the causal rule, of rows that each begin a text: `hidden` [B,S,H] is what the layer below wrote,
+   * `below` the carry of the router below. The caller owns all that it returns.
    */
   forwardLayer(
     index: number,
     { hidden, inputIds, below }: { hidden: tf.Tensor3D; inputIds: tf.Tensor2D; below?: tf.Tensor3D },
-  ): DecoderLayerOutput {
+  ): LayerPass {
     return tidied(() => {
       const past = emptyCache();
       const input = { inputIds };
+      const [batch, length, width] = hidden.shape;
       const attention = attentionContext(this.rotations(input, past), undefined, past);
       const standing = tokenPositions(input, undefined, past);
       const route = routeContext(input, undefined, standing, below, undefined);
-      const {
-        key: _,
-        value: __,
-        ...output
-      } = this.layers[index]!.forward(hidden, attention, route, undefined, true);
-      return output;
+      const rows = tf.reshape(hidden, [batch * length, width]) as tf.Tensor2D;
+      const layer = this.layers[index]!;
+      const { output, routing, trace } = layer.forward(rows, batch, attention, route, undefined, true);
+      return {
+        output: tf.reshape(output, hidden.shape),
+        ...(routing === undefined ? {} : { routing, routerInput: trace!.routerInput! }),
+      };
     });
   }
 
   /** [B,S,H] after the final norm → logits [B,S,V]; the caller owns them. */
   head(hidden: tf.Tensor3D): tf.Tensor3D {
     const [batch, length, width] = hidden.shape;
-    return tidied(() => {
-      const flat = tf.reshape(hidden, [batch * length, width]) as tf.Tensor2D;
-      const weight = (this.parts.head ?? this.parts.embedding).variable as unknown as tf.Tensor2D;
-      const logits = tf.matMul(flat, weight, false, true);
-      return tf.reshape(logits, [batch, length, this.architecture.vocabulary]) as tf.Tensor3D;
-    });
+    return tidied(() => this.headRows(tf.reshape(hidden, [batch * length, width]), batch));
   }
 
   /** Every parameter once, under its checkpoint name. */
@@ -192,34 +196,43 @@ export class DecoderModel implements Module {
     return Object.fromEntries(named);
   }
 
+  /** [B·S,H] */
   private embed(
     { inputIds, positions, embeddingNoise }: ForwardInput,
     past: ModelCache,
     packing?: Packing,
-  ): tf.Tensor3D {
-    const [, length] = inputIds.shape;
-    const rows = (table: Parameter, ids: tf.Tensor): tf.Tensor3D => {
-      const rowIds = tf.reshape(ids, [-1]) as tf.Tensor1D;
-      const found = gatherRows(table.variable as unknown as tf.Tensor2D, rowIds);
-      return tf.reshape(found, [ids.shape[0]!, length, this.architecture.hidden]);
-    };
-    const { embeddingScale } = this.architecture;
+  ): tf.Tensor2D {
+    const [batch, length] = inputIds.shape;
+    const { embeddingScale, hidden } = this.architecture;
+    const rows = (table: Parameter, ids: tf.Tensor): tf.Tensor2D =>
+      gatherRows(table.variable as unknown as tf.Tensor2D, tf.reshape(ids, [-1]) as tf.Tensor1D);
     const found = rows(this.parts.embedding, inputIds);
-    const scaled = embeddingScale === 1 ? found : (tf.mul(found, embeddingScale) as tf.Tensor3D);
-    const tokens = embeddingNoise === undefined ? scaled : (tf.add(scaled, embeddingNoise) as tf.Tensor3D);
+    const scaled = embeddingScale === 1 ? found : tf.mul<tf.Tensor2D>(found, embeddingScale);
+    const tokens =
+      embeddingNoise === undefined
+        ? scaled
+        : tf.add<tf.Tensor2D>(scaled, tf.reshape(embeddingNoise, scaled.shape));
     if (this.parts.positions === undefined) return tokens;
     const counted = tf.expandDims(tf.range(past.length, past.length + length, 1, 'int32'), 0);
-    return tf.add(
-      tokens,
-      rows(this.parts.positions, positions ?? packing?.positions ?? counted),
-    ) as tf.Tensor3D;
+    const standing = positions ?? packing?.positions ?? counted;
+    const learned = rows(this.parts.positions, standing);
+    // counted ones are the same for all sequences
+    const [all, some] = [tokens, learned].map(t => tf.reshape(t, [-1, length, hidden]));
+    return tf.reshape(tf.add(all!, some!), [batch * length, hidden]);
   }
 
-  private logitsOf(hidden: tf.Tensor3D, which: 'all' | 'last' | 'none'): tf.Tensor3D {
+  /** `rows` are those of `hidden`. */
+  private logitsOf(rows: tf.Tensor2D, hidden: tf.Tensor3D, which: 'all' | 'last' | 'none'): tf.Tensor3D {
     const [batch, length, width] = hidden.shape;
     if (which === 'none') return tf.zeros([batch, 0, this.architecture.vocabulary]);
-    if (which === 'all' || length === 1) return this.head(hidden);
+    if (which === 'all' || length === 1) return this.headRows(rows, batch);
     return this.head(tf.slice(hidden, [0, length - 1, 0], [batch, 1, width]));
+  }
+
+  private headRows(rows: tf.Tensor2D, batch: number): tf.Tensor3D {
+    const weight = (this.parts.head ?? this.parts.embedding).variable as unknown as tf.Tensor2D;
+    const logits = tf.matMul(rows, weight, false, true);
+    return tf.reshape(logits, [batch, rows.shape[0] / batch, this.architecture.vocabulary]);
   }
 }
 

@@ -39,7 +39,7 @@ export interface ForwardOutput {
   readonly hidden: tf.Tensor3D;
   /** [B,S,V], [B,1,V] or, not asked for, [B,0,V]. */
   readonly logits: tf.Tensor3D;
-  /** The decision of each mixture-of-experts layer, from below; N = B·S tokens. */
+  /** The decision of each mixture-of-experts layer, from below, without the router's `cache`; N = B·S tokens. */
   readonly routings: readonly Routing[];
   /** Sum of the routers' weighted losses; 0 when not training. */
   readonly routerLoss: tf.Scalar;
@@ -53,6 +53,15 @@ export interface ForwardOutput {
   readonly embeddings?: tf.Tensor3D;
   /** The cache after these tokens, if one was given. It shares no tensor with that or with the rest of the output. */
   readonly cache?: ModelCache;
+}
+
+/** What one layer by itself makes. */
+export interface LayerPass {
+  /** [B,S,H] with the residual. */
+  readonly output: tf.Tensor3D;
+  /** The decision of a mixture-of-experts layer, and the rows [N,H] that it was made from. */
+  readonly routing?: Routing;
+  readonly routerInput?: tf.Tensor2D;
 }
 
 /**

@@ -1,9 +1,8 @@
 /** Running a model layer by layer over many rows: all of them pass a layer before any passes the next. */
 import type { HostArray } from '@spectra/routing';
-import { checkValue, readTensors } from '@spectra/tensor';
+import { checkValue, readTensors, tidied } from '@spectra/tensor';
 import * as tf from '@tensorflow/tfjs-core';
 import type { DecoderModel } from './decoder-model.ts';
-import { tidied } from './tidied.ts';
 
 /** Tokens that pass a layer at a time. */
 const TOKENS_TOGETHER = 2048;
@@ -80,14 +79,14 @@ export async function* sweepLayers(
 async function pass(model: DecoderModel, layer: number, batch: Batch): Promise<Record<string, HostArray>> {
   const { hidden, ids, below } = batch;
   const found = await taken(() => {
-    const { output, routing, trace } = model.forwardLayer(layer, {
+    const { output, routing, routerInput } = model.forwardLayer(layer, {
       hidden: tensor3d(hidden),
       inputIds: idsTensor(ids),
       ...(below === undefined ? {} : { below: tensor3d(below) }),
     });
     if (routing === undefined) return { output };
     const { indices, weights, carry } = routing;
-    const decision = { indices, weights, routerInput: trace!.routerInput! };
+    const decision = { indices, weights, routerInput: routerInput! };
     return { output, ...decision, ...(carry === undefined ? {} : { carry }) };
   });
   batch.hidden = found.output!;

@@ -1,9 +1,8 @@
 /** The training objective: mean cross-entropy of the next token plus what the routers add. */
 import type { Balance, Routing } from '@spectra/routing';
-import { checkShape, crossEntropy } from '@spectra/tensor';
+import { checkShape, crossEntropy, tidied } from '@spectra/tensor';
 import * as tf from '@tensorflow/tfjs-core';
 import type { DecoderModel } from './decoder-model.ts';
-import { tidied } from './tidied.ts';
 
 export interface LossInput {
   /** [B,S] int32 */

@@ -1,5 +1,5 @@
 /** Every family's layers let gradients through, and decode with a cache as they run as a whole. */
-import { valueAndGrads } from '@spectra/tensor';
+import { tidied, valueAndGrads } from '@spectra/tensor';
 import { expectClose, noLeaks, testBackend } from '@spectra/testing';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -8,7 +8,6 @@ import type { DecoderModel } from '../decoder-model.ts';
 import { generate } from '../generate.ts';
 import { languageModelLoss } from '../loss.ts';
 import { loadModel } from '../node/model-folder.ts';
-import { tidied } from '../tidied.ts';
 import { type GoldenModel, goldenModels } from './conformance/golden-model.ts';
 
 beforeAll(testBackend);
