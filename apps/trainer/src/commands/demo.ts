@@ -29,7 +29,9 @@ export async function demoCommand(options: DemoOptions): Promise<void> {
   ];
   const interrupt = new Interrupt(text => console.error(`\n${text}`));
   try {
-    const spectra = await train('demo.yaml', overrides, interrupt);
+    const settled =
+      options.steps === undefined ? [] : [`train.settle_steps=${Math.ceil(options.steps / 10)}`];
+    const spectra = await train('demo.yaml', [...overrides, ...settled], interrupt);
     if (spectra === undefined) return;
     const { config, folder, finished } = spectra;
     let shown = finished;
