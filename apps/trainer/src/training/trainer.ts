@@ -4,7 +4,7 @@
  */
 
 import type { TrainStream } from '@spectra/data';
-import type { Router } from '@spectra/routing';
+import type { Balance, Router } from '@spectra/routing';
 import { AdamW, clipByGlobalNorm, learningRate, type ParameterRole, SpectraError } from '@spectra/tensor';
 import type { DecoderModel } from '@spectra/transformer';
 import * as tf from '@tensorflow/tfjs-core';
@@ -118,13 +118,14 @@ export class Trainer {
   }
 
   /**
-   * One step's tokens through weights that no longer move: only what the routers average (prices, biases) does, under
-   * the training rule and from the same stream. The learning rate falls but the routers move to the last step, and an
-   * average trails what moves. Computed by this thread alone. Throws `DIVERGED`, as `trainStep` does.
+   * One step's tokens of the same stream through weights that no longer move: only what the routers average (prices, biases)
+   * does. Averages trail what moves, and weights move to the last step; and the hidden states are those of the causal rule
+   * here, which decoding has, where training in `batch` mode showed the routers those of its own. Computed by this thread
+   * alone. Throws `DIVERGED`, as `trainStep` does.
    */
   async settleStep(): Promise<PassResult> {
     try {
-      const jobs = await this.nextJobs();
+      const jobs = await this.nextJobs('potentials');
       const results: MicroBatchResult[] = [];
       for (const job of jobs) results.push(await observeMicroBatch(this.model, job));
       const passed = passOf(this.step + 1, jobs, results);
@@ -140,7 +141,7 @@ export class Trainer {
   private async attemptStep(): Promise<StepResult> {
     const { optim, train, seed } = this.config;
     const { embedding_noise: alpha } = train;
-    const jobs = (await this.nextJobs()).map((job, microBatch) =>
+    const jobs = (await this.nextJobs(train.balance)).map((job, microBatch) =>
       alpha === undefined ? job : { ...job, noise: { alpha, seed, step: this.step, microBatch } },
     );
     const { results, grads } = await this.gradients.compute(jobs);
@@ -163,8 +164,8 @@ export class Trainer {
     return { ...passed, learningRate: lr, gradNorm: norm, gradNormByRole: this.normsByRole(norms) };
   }
 
-  private async nextJobs(): Promise<MicroBatchJob[]> {
-    const { micro_batches: count, balance } = this.config.train;
+  private async nextJobs(balance: Balance): Promise<MicroBatchJob[]> {
+    const { micro_batches: count } = this.config.train;
     const batches = await this.stream.take(count);
     const weightSum = batches.reduce((sum, batch) => sum + batch.weights.reduce((a, b) => a + b, 0), 0);
     return batches.map(tokens => ({ tokens, step: this.step, balance, weightSum, share: 1 / count }));
