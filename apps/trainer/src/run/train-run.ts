@@ -171,7 +171,7 @@ class Loop {
       if (step === last) break;
       // before saving, so that a resumed run has the same rows
       if (train.eval_every > 0 && step % train.eval_every === 0) await this.evaluate();
-      const late = train.max_seconds !== undefined && this.trainSeconds >= train.max_seconds;
+      const late = step < train.steps && this.trainSeconds >= (train.max_seconds ?? Number.POSITIVE_INFINITY);
       const stopped = interrupt.requested ?? (late ? ('max_seconds' as const) : undefined);
       const due = train.checkpoint_every > 0 && step % train.checkpoint_every === 0;
       if (stopped !== undefined || due || milestones.has(step)) await this.save();
