@@ -30,6 +30,7 @@ const overrides = [
   'data.length=128',
   'data.batch=8',
   'train.steps=100',
+  'train.settle_steps=150',
   'train.eval_every=0',
   'train.eval_tokens=6144',
   'train.checkpoint_every=50',

@@ -76,8 +76,8 @@ export class RecurrentTopKRouter implements Router {
     }) as unknown as Routing;
   }
 
-  commit(statistics: readonly HostStatistics[]): void {
-    this.parts.gate.commit(statistics);
+  commit(statistics: readonly HostStatistics[], rho?: number): void {
+    this.parts.gate.commit(statistics, rho);
   }
 
   state(): RouterState {

@@ -35,8 +35,9 @@ export class SpectraState {
   }
 
   /** One optimizer step; a step of padding only changes nothing, nor does one that throws. */
-  commit(statistics: readonly HostStatistics[]): void {
-    const { experts, routerDim, momentum } = this.options;
+  commit(statistics: readonly HostStatistics[], rho?: number): void {
+    const { experts, routerDim } = this.options;
+    const momentum = rho ?? this.options.momentum;
     const step: StepSums = stepSums(statistics, experts, routerDim);
     if (step.tokens === 0) return;
     this.mean = ema(this.mean, step.mean, momentum);
@@ -48,7 +49,7 @@ export class SpectraState {
       this.counts.transports++;
     }
     const before = this.price.average;
-    this.price.commit(step.costs);
+    this.price.commit(step.costs, rho);
     if (this.price.average !== before) this.counts.prices++;
   }
 

@@ -184,8 +184,8 @@ export class SpectraRouter implements Router {
     });
   }
 
-  commit(statistics: readonly HostStatistics[]): void {
-    this.current.commit(statistics);
+  commit(statistics: readonly HostStatistics[], rho?: number): void {
+    this.current.commit(statistics, rho);
   }
 
   state(): RouterState {

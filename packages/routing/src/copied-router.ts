@@ -52,8 +52,8 @@ export class CopiedRouter implements Router {
     });
   }
 
-  commit(statistics: readonly HostStatistics[]): void {
-    this.original.commit(statistics);
+  commit(statistics: readonly HostStatistics[], rho?: number): void {
+    this.original.commit(statistics, rho);
   }
 
   state(): RouterState {

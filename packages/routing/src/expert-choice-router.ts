@@ -96,7 +96,7 @@ export class ExpertChoiceRouter implements Router {
   }
 
   /** Moves the thresholds towards each expert's cap-th highest score over all tokens of the step. */
-  commit(statistics: readonly HostStatistics[]): void {
+  commit(statistics: readonly HostStatistics[], rho = this.rho): void {
     const columns: number[][] = Array.from({ length: this.experts }, () => []);
     for (const { probabilities, mask } of statistics) {
       if (probabilities === undefined || mask === undefined) {
@@ -115,7 +115,7 @@ export class ExpertChoiceRouter implements Router {
     if (tokens === 0) return;
     const cap = capacity(this.capacityFactor, tokens, this.k, this.experts);
     const found = columns.map(column => Float32Array.from(column).sort()[tokens - cap]!);
-    this.threshold = ema(this.steps === 0 ? undefined : this.threshold, found, this.rho);
+    this.threshold = ema(this.steps === 0 ? undefined : this.threshold, found, rho);
     this.steps++;
   }
 

@@ -143,9 +143,9 @@ export class AssignmentPrice {
     this.price = new Float32Array(options.experts);
   }
 
-  /** Moves γ and γ̄ by one optimizer step's micro-batches; too small a step leaves both as they are. */
-  commit(costs: readonly CostBatch[]): void {
-    const { experts, k, rho = 0.95 } = this.options;
+  /** Moves γ and γ̄ by one optimizer step's micro-batches; too small a step leaves both as they are. `rho` for this step. */
+  commit(costs: readonly CostBatch[], rho = this.options.rho ?? 0.95): void {
+    const { experts, k } = this.options;
     let tokens = 0;
     for (const { cost, mask } of costs) tokens += liveRows(mask, tokensOf(cost, experts, mask)).length;
     if (tokens < leastTokens(experts, k)) return;

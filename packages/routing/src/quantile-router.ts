@@ -47,7 +47,7 @@ export class QuantileRouter extends TopKRouter {
     return { logits: tf.clone(logits), ...(mask === undefined ? {} : { mask: tf.clone(mask) }) };
   }
 
-  override commit(statistics: readonly HostStatistics[]): void {
+  override commit(statistics: readonly HostStatistics[], rho = this.momentum): void {
     const { experts, slots: k } = this;
     if (k === experts) return;
     const margins: number[][] = Array.from({ length: experts }, () => []);
@@ -65,7 +65,7 @@ export class QuantileRouter extends TopKRouter {
     const share = Math.floor((tokens * k) / experts);
     if (share < 1) return;
     const found = margins.map(column => Float64Array.from(column).sort()[tokens - 1 - share]!);
-    const moved = ema(this.beta, found, this.momentum);
+    const moved = ema(this.beta, found, rho);
     const mean = moved.reduce((a, b) => a + b, 0) / experts;
     this.beta = moved.map(value => value - mean);
   }

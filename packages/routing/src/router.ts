@@ -77,9 +77,10 @@ export interface Router extends Module {
   route(x: Tensor3D, context: RouteContext): Routing;
   /**
    * Commits one optimizer step: the statistics of all its micro-batches in a fixed order. The only way state
-   * changes; evaluation never calls it.
+   * changes; evaluation never calls it. `rho` in [0, 1) is the momentum of its moving averages in this step, in the place
+   * of the router's own.
    */
-  commit(statistics: readonly HostStatistics[]): void;
+  commit(statistics: readonly HostStatistics[], rho?: number): void;
   state(): RouterState;
   /** Replaces the state; a missing, unknown or misshapen entry is a `CHECKPOINT_MISMATCH` error. */
   loadState(state: RouterState): void;

@@ -126,7 +126,7 @@ export class TopKRouter implements Router {
     });
   }
 
-  commit(statistics: readonly HostStatistics[]): void {
+  commit(statistics: readonly HostStatistics[], _rho?: number): void {
     if (!this.options.correction) return;
     const load = new Float64Array(this.experts);
     for (const { load: counts } of statistics) {

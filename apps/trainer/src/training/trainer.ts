@@ -120,8 +120,10 @@ export class Trainer {
   /**
    * One step's tokens of the same stream through weights that no longer move: only what the routers average (prices, biases)
    * does. Averages trail what moves, and weights move to the last step; and the hidden states are those of the causal rule
-   * here, which decoding has, where training in `batch` mode showed the routers those of its own. Computed by this thread
-   * alone. Throws `DIVERGED`, as `trainStep` does.
+   * here, which decoding has, where training in `batch` mode showed the routers those of its own. What is averaged becomes
+   * the mean over these steps, the i-th with weight i (Lacoste-Julien et al. 2012): batches that follow one another are
+   * alike, and the window of some twenty of them that training wants sees too little text. Computed by this thread alone.
+   * Throws `DIVERGED`, as `trainStep` does.
    */
   async settleStep(): Promise<PassResult> {
     try {
@@ -130,7 +132,8 @@ export class Trainer {
       for (const job of jobs) results.push(await observeMicroBatch(this.model, job));
       const passed = passOf(this.step + 1, jobs, results);
       if (!Number.isFinite(passed.loss)) throw diverged(passed.step, `the loss is ${passed.loss}.`);
-      this.commitRouters(results);
+      const settled = passed.step - this.config.train.steps;
+      this.commitRouters(results, (settled - 1) / (settled + 1));
       this.step++;
       return passed;
     } catch (error) {
@@ -171,9 +174,11 @@ export class Trainer {
     return batches.map(tokens => ({ tokens, step: this.step, balance, weightSum, share: 1 / count }));
   }
 
-  private commitRouters(results: readonly MicroBatchResult[]): void {
+  private commitRouters(results: readonly MicroBatchResult[], rho?: number): void {
     for (const [i, router] of this.model.routers.entries()) {
-      if (!isFrozen(router)) router.commit(results.map(result => result.layers[i]!.statistics));
+      if (isFrozen(router)) continue;
+      const statistics = results.map(result => result.layers[i]!.statistics);
+      router.commit(statistics, rho);
     }
   }
 
