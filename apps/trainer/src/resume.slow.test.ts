@@ -14,8 +14,11 @@ const folder = mkdtempSync(join(tmpdir(), 'spectra-resume-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const STEPS = 200;
+/** And those behind them that settle prices. */
+const SETTLED = 10;
 const CONFIG = [
   `train.steps=${STEPS}`,
+  `train.settle_steps=${SETTLED}`,
   'train.micro_batches=2',
   'train.workers=2',
   'train.eval_every=40',
@@ -99,11 +102,11 @@ describe.each(['spectra', 'softmax-topk'])('%s', kind => {
     expect(await program(args(`${kind}-broken`), broken)).toMatchObject({ ended: 0 });
     for (const file of ['model.safetensors', 'optimizer.safetensors']) {
       const [expected, found] = [straight, broken].map(run =>
-        readFileSync(join(run, 'checkpoints', `step-${STEPS}`, file)),
+        readFileSync(join(run, 'checkpoints', `step-${STEPS + SETTLED}`, file)),
       );
       expect(found!.equals(expected!), file).toBe(true);
     }
     expect(rows(broken)).toEqual(rows(straight));
-    expect(readdirSync(join(broken, 'checkpoints')).sort()).toEqual(['step-175', 'step-200']);
+    expect(readdirSync(join(broken, 'checkpoints')).sort()).toEqual(['step-200', 'step-210']);
   });
 });
