@@ -1,6 +1,6 @@
 import type { HostStatistics, RouteContext } from '@spectra/routing';
 import { Rng } from '@spectra/tensor';
-import { testBackend } from '@spectra/testing';
+import { expectClose, testBackend } from '@spectra/testing';
 import type { Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -57,6 +57,24 @@ describe('router state', () => {
     other.commit([statistics]);
     expect(other.state()).toEqual(router.state());
     expect(router.state()).not.toEqual(saved);
+  });
+
+  it('averages with the momentum that a commit names', async () => {
+    const [router] = testRouters() as [SpectraRouter];
+    const rng = new Rng(7);
+    router.commit([await statisticsOf(router, skewed(rng, 128))]);
+    // the i-th with weight i: what came before is forgotten
+    const prices: Float32Array[] = [];
+    for (let i = 1; i <= 4; i++) {
+      router.commit([await statisticsOf(router, skewed(rng, 128))], (i - 1) / (i + 1));
+      prices.push(router.price(true));
+    }
+    const expected = prices[0]!.map((_, e) => prices.reduce((sum, p, i) => sum + (i + 1) * p[e]!, 0) / 10);
+    await expectClose(router.price(), expected, { name: 'γ̄', tolerance: 1e-6 });
+    const [{ data: mean }, last] = [router.state().mean!, await statisticsOf(router, skewed(rng, 128))];
+    router.commit([last], 0);
+    expect(router.state().mean!.data).not.toEqual(mean);
+    expect(router.price()).toEqual(router.price(true));
   });
 
   it('counts padding out and adds micro-batches up', async () => {

@@ -3,7 +3,7 @@ import { Rng } from '@spectra/tensor';
 import { expectClose, noLeaks, testBackend } from '@spectra/testing';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { RouteContext, Router } from './router.ts';
+import type { HostStatistics, RouteContext, Router } from './router.ts';
 import {
   BATCH,
   context,
@@ -12,13 +12,14 @@ import {
   POSITIONS,
   release,
   standing,
+  statisticsOf,
   TOKENS,
   tokensOf,
 } from './router-testing.ts';
 
 beforeAll(testBackend);
 
-describe.each(Object.entries(MAKERS))('%s', (_name, make) => {
+describe.each(Object.entries(MAKERS))('%s', (name, make) => {
   const sizes = { experts: 5, k: 2 };
 
   test('a decision has the shapes of the contract, leaves padding out and leaks nothing', async () => {
@@ -101,6 +102,34 @@ describe.each(Object.entries(MAKERS))('%s', (_name, make) => {
     else expect(load.reduce((a, b) => a + b, 0)).toBeGreaterThanOrEqual(positions);
     for (const w of await routing.weights.data<'float32'>()) expect(Number.isFinite(w)).toBe(true);
     release(router, x, routing, ...Object.values(where));
+  });
+
+  test('a commit takes another momentum for what it averages', async () => {
+    const router = make(sizes);
+    const where = standing(6);
+    const statistics = async (seed: number): Promise<HostStatistics[]> => {
+      const x = tokensOf(seed);
+      const routing = router.route(x, { ...context('batch'), ...where });
+      const found = await statisticsOf(routing);
+      release(x, routing);
+      return [found];
+    };
+    router.commit(await statistics(6));
+    const [before, step] = [router.state(), await statistics(7)];
+    const after = (rho?: number): number[] => {
+      router.loadState(before);
+      router.commit(step, rho);
+      return Object.values(router.state()).flatMap(({ data }) => [...data]);
+    };
+    const [forgets, quarter, half] = [after(0), after(0.25), after(0.5)];
+    await expectClose(
+      quarter,
+      forgets.map((value, i) => (value + half[i]!) / 2),
+      { name: 'linear in the momentum', tolerance: 1e-5 },
+    );
+    const averages = ['expert choice', 'quantile'].includes(name);
+    expect(half.some((value, i) => value !== forgets[i])).toBe(averages);
+    release(router, ...Object.values(where));
   });
 
   test('wrong input is an error', () => {

@@ -15,9 +15,12 @@ const KEYS = [
   'load_cv',
 ] as const;
 
-/** Every point stands at the last step of its stretch; a value that no step of it has is null. */
+/**
+ * Of the optimizer's steps: passes that settle prices have no gradient. Every point stands at the last step of its stretch; a
+ * value that no step of it has is null.
+ */
 export function thinCurves(records: readonly MetricRecord[]): Curves {
-  const steps = records.filter(record => typeof record.loss === 'number');
+  const steps = records.filter(record => typeof record.grad_norm === 'number');
   const points = Math.min(POINTS, steps.length);
   const stretches = Array.from({ length: points }, (_, i) =>
     steps.slice(Math.floor((i * steps.length) / points), Math.floor(((i + 1) * steps.length) / points)),

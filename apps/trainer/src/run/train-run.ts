@@ -124,11 +124,6 @@ function openSinks(folder: RunFolder, step: number): MetricSink {
   ]);
 }
 
-/** The optimizer's steps and those that settle the routers. */
-function lastStep({ steps, settle_steps: settle = 0 }: TrainerConfig['train']): number {
-  return steps + settle;
-}
-
 interface LoopParts {
   readonly config: TrainerConfig;
   readonly trainer: Trainer;
@@ -159,8 +154,7 @@ class Loop {
       config: { train },
     } = this.parts;
     const milestones = milestoneSteps(train);
-    const last = lastStep(train);
-    while (trainer.step < last) {
+    while (trainer.step < trainer.lastStep) {
       const started = performance.now();
       const training = trainer.step < train.steps;
       const result = training ? await trainer.trainStep() : await trainer.settleStep();
@@ -168,7 +162,7 @@ class Loop {
       if (training) this.trainSeconds += seconds;
       this.log(result, seconds);
       const { step } = result;
-      if (step === last) break;
+      if (step === trainer.lastStep) break;
       // before saving, so that a resumed run has the same rows
       if (train.eval_every > 0 && step % train.eval_every === 0) await this.evaluate();
       const late = step < train.steps && this.trainSeconds >= (train.max_seconds ?? Number.POSITIVE_INFINITY);
@@ -218,34 +212,33 @@ class Loop {
   private log(result: PassResult | StepResult, seconds: number): void {
     const {
       config: { train },
+      trainer: { lastStep },
       data,
       sink,
       progress,
     } = this.parts;
+    const { step, loss, tokens } = result;
     const metrics = stepMetrics(result, data.epoch());
-    const last = lastStep(train);
-    if (result.step % train.log_every === 0 || result.step === last) {
+    if (step % train.log_every === 0 || step === train.steps || step === lastStep) {
       sink.write({
-        step: result.step,
+        step,
         ...metrics,
-        train_tokens_per_second: result.tokens / seconds,
+        train_tokens_per_second: tokens / seconds,
         seconds: this.trainSeconds,
       });
     }
-    const settling = result.step > train.steps;
-    const perStep = settling ? seconds : this.trainSeconds / result.step;
+    const training = 'gradNorm' in result;
+    const perStep = training ? this.trainSeconds / step : seconds;
     const budget =
-      train.max_seconds === undefined || settling
-        ? Number.POSITIVE_INFINITY
-        : train.max_seconds - this.trainSeconds;
+      training && train.max_seconds !== undefined ? train.max_seconds - this.trainSeconds : undefined;
     const { load_cv: loadCv, routing_entropy: routingEntropy } = metrics;
     progress.update({
-      step: result.step,
-      steps: last,
-      loss: result.loss,
-      ...('gradNorm' in result ? { learningRate: result.learningRate, gradNorm: result.gradNorm } : {}),
-      tokensPerSecond: result.tokens / seconds,
-      secondsLeft: Math.min(budget, perStep * (last - result.step)),
+      step,
+      steps: lastStep,
+      loss,
+      ...(training ? { learningRate: result.learningRate, gradNorm: result.gradNorm } : {}),
+      tokensPerSecond: tokens / seconds,
+      secondsLeft: Math.min(budget ?? Number.POSITIVE_INFINITY, perStep * (lastStep - step)),
       ...(loadCv === undefined ? {} : { loadCv }),
       ...(routingEntropy === undefined ? {} : { routingEntropy }),
     });

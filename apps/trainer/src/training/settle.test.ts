@@ -41,6 +41,12 @@ describe('settling', () => {
     );
   });
 
+  it('has nothing to do in a model without routers', async () => {
+    const dense = shape.replace('moe: {experts: 8}', 'intermediate_size: 32');
+    const { losses } = await runs.train(config('dense', dense, 'train.settle_steps=5'));
+    expect(losses).toHaveLength(6);
+  });
+
   it('that stops and goes on is the one that did not', async () => {
     const more = ['train.settle_steps=4', 'train.checkpoint_every=4'];
     const straight = await runs.train(config('straight', ...more));

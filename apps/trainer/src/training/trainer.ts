@@ -103,6 +103,12 @@ export class Trainer {
     }
   }
 
+  /** The optimizer's steps and those that settle the routers, if there are any. */
+  get lastStep(): number {
+    const { steps, settle_steps: settle = 0 } = this.config.train;
+    return this.model.routers.length === 0 ? steps : steps + settle;
+  }
+
   /** Numbers in the parameters, in all and trained. */
   size(): ParameterCount {
     return countParameters(this.model.parameters());
