@@ -23,13 +23,15 @@ export async function runReadmes() {
       page.includes('/packages/') || page.includes('/apps/') ? dirname(page) : join(root, 'apps/trainer');
     const folder = join(home, '.readme');
     for (const [index, [, code]] of [...text.matchAll(/^```ts\n([\s\S]*?)^```/gm)].entries()) {
-      mkdirSync(folder, { recursive: true });
+      // what an example makes goes with it
+      const temporary = join(folder, 'tmp');
+      mkdirSync(temporary, { recursive: true });
       const file = join(folder, `${basename(page, '.md')}-${index}.mts`);
       writeFileSync(file, code);
       const { code: status, output } = await run(
         process.execPath,
         ['--disable-warning=ExperimentalWarning', '--experimental-strip-types', relative(home, file)],
-        { cwd: home, capture: true, timeout: 120_000 },
+        { cwd: home, env: { TMPDIR: temporary }, capture: true, timeout: 120_000 },
       );
       if (status === 0) passed++;
       else {

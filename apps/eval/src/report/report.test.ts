@@ -1,5 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Rng, setBackend } from '@spectra/tensor';
 import { describe, expect, it } from 'vitest';
@@ -11,6 +10,7 @@ import { loadSuite } from '../suite/load.ts';
 import { buildTables } from '../tables/build-tables.ts';
 import type { Cell, Table } from '../tables/table.ts';
 import { exampleRow, SUITE, writeSuite } from '../testing/example-suite.ts';
+import { scratchFolder } from '../testing/scratch-folder.ts';
 import { latexText } from './latex.ts';
 import { reportData } from './report-data.ts';
 
@@ -147,7 +147,7 @@ describe('tables', () => {
 
 describe('the report', () => {
   const plan = planOf();
-  const results = mkdtempSync(join(tmpdir(), 'spectra-report-'));
+  const results = scratchFolder();
   for (const row of rowsOf(plan).values()) writeRow(join(results, 'runs'), row);
   const options = { results, runs: join(results, 'work') };
   writeReport(plan, options);
@@ -171,7 +171,7 @@ describe('the report', () => {
   });
 
   it('tells why a run failed here that is no row, and sorts p by its number', () => {
-    const folder = mkdtempSync(join(tmpdir(), 'spectra-failed-'));
+    const folder = scratchFolder();
     const runs = join(folder, 'work');
     const [lost] = plan.runs;
     for (const [id, row] of rowsOf(plan)) if (id !== lost!.id) writeRow(join(folder, 'runs'), row);

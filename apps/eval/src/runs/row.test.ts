@@ -1,17 +1,16 @@
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { setBackend } from '@spectra/tensor';
 import { beforeAll, expect, it } from 'vitest';
 import { expandSuite } from '../suite/expand.ts';
 import { loadSuite } from '../suite/load.ts';
 import { exampleRow, writeSuite } from '../testing/example-suite.ts';
+import { scratchFolder } from '../testing/scratch-folder.ts';
 import { missingMeasures, requestKey } from './measures.ts';
 import { readRow, rowIds, rowPath, writeRow } from './row.ts';
 
 beforeAll(() => setBackend('cpu'));
 
-const folder = mkdtempSync(join(tmpdir(), 'spectra-rows-'));
+const folder = scratchFolder();
 const firstRun = () => expandSuite(loadSuite(writeSuite())).runs[0]!;
 
 it('a row comes back as it was, to nine digits, and is written the same again', () => {

@@ -1,5 +1,5 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { hostname, tmpdir } from 'node:os';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setBackend } from '@spectra/tensor';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -9,6 +9,7 @@ import { readRow, writeRow } from '../runs/row.ts';
 import { expandSuite } from '../suite/expand.ts';
 import { loadSuite } from '../suite/load.ts';
 import { exampleRow, SUITE, writeSuite } from '../testing/example-suite.ts';
+import { scratchFolder } from '../testing/scratch-folder.ts';
 import { launchLocally } from './local-launcher.ts';
 import { Schedule } from './schedule.ts';
 import { launchOnSlurm } from './slurm-launcher.ts';
@@ -25,7 +26,7 @@ const SMALL = SUITE.replace(
 
 /** A schedule whose runs are made by a stand-in for this command line. */
 function schedule(script = 'process.exit(1)', suite = SMALL): Schedule {
-  const folder = mkdtempSync(join(tmpdir(), 'spectra-schedule-'));
+  const folder = scratchFolder();
   const program = join(folder, 'program.mjs');
   writeFileSync(program, script);
   return new Schedule({
@@ -130,7 +131,7 @@ describe('launchLocally', () => {
 describe('launchOnSlurm', () => {
   /** An sbatch that runs the tasks of the array one after the other. */
   function stubSbatch(body: string): void {
-    const bin = mkdtempSync(join(tmpdir(), 'spectra-sbatch-'));
+    const bin = scratchFolder();
     writeFileSync(join(bin, 'sbatch'), `#!/bin/bash\n${body}\n`);
     chmodSync(join(bin, 'sbatch'), 0o755);
     vi.stubEnv('PATH', `${bin}${delimiter}${process.env.PATH}`);
@@ -180,7 +181,7 @@ describe('launchOnSlurm', () => {
 
 describe('lockFolder', () => {
   it('keeps others out until it is released, and takes over from the dead', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'spectra-lock-'));
+    const folder = scratchFolder();
     const release = await lockFolder(folder, 'x.lock', 0);
     await expect(lockFolder(folder, 'x.lock', 0)).rejects.toThrow(`process ${process.pid} on`);
     release();

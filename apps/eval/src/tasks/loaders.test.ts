@@ -1,12 +1,12 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { scratchFolder } from '../testing/scratch-folder.ts';
 import { detokenise, FORMS, type FormName, loadTask } from './loaders.ts';
 import { resolveTask } from './registry.ts';
 import type { GenerationTask } from './task.ts';
 
-const folder = mkdtempSync(join(tmpdir(), 'spectra-tasks-'));
+const folder = scratchFolder();
 
 /** One line of each form, and what becomes of it. */
 const LINES: Record<FormName, { line: object; document: object }> = {

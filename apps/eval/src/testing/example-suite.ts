@@ -1,6 +1,5 @@
 /** A small suite in a temporary folder, and rows for it that no model made. */
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { RoutingMonitor } from '@spectra/monitor';
 import { Rng } from '@spectra/tensor';
@@ -11,6 +10,7 @@ import type { RunRow } from '../runs/row.ts';
 import { ROW_FORMAT } from '../runs/run-id.ts';
 import { modelCost } from '../suite/cost.ts';
 import type { PlannedRun } from '../suite/expand.ts';
+import { scratchFolder } from './scratch-folder.ts';
 
 export const BASE = `
 name: tiny
@@ -61,8 +61,7 @@ tasks: [arithmetic]
 
 /** The suite's path. */
 export function writeSuite(suite = SUITE, base = BASE): string {
-  const folder = mkdtempSync(join(tmpdir(), 'spectra-suite-'));
-  mkdirSync(folder, { recursive: true });
+  const folder = scratchFolder();
   writeFileSync(join(folder, 'base.yaml'), base);
   writeFileSync(join(folder, 'suite.yaml'), suite);
   return join(folder, 'suite.yaml');
