@@ -7,12 +7,15 @@ import type { TimeRow } from './rows.ts';
 import { median, spread } from './statistics.ts';
 import { targetOf } from './targets.ts';
 
-const RUNS = 9;
+const RUNS = 15;
 /** A side that takes so long for a run gets so many. */
-const runsOf = (ms: number): number => (ms > 6000 ? 1 : ms > 2000 ? 3 : ms > 300 ? 7 : RUNS);
-/** Short runs are repeated to fill this time. */
-const LEAST_MS = 5;
-const WARM_MS = 100;
+const runsOf = (ms: number): number => (ms > 6000 ? 1 : ms > SLOW_MS ? 3 : ms > 300 ? 7 : RUNS);
+/** A run above this is measured from the first on. */
+const SLOW_MS = 2000;
+/** Short runs are repeated to fill this time: the first ones find the caches full of another side's arrays. */
+const LEAST_MS = 100;
+/** Engines compile what has run often enough, in the background: a decoded token is at its speed after half a second. */
+const WARM_MS = 1000;
 
 export interface TimeSettings extends ReadySettings {
   readonly machine: string;
@@ -44,15 +47,15 @@ async function takeTurns(contestants: readonly Contestant[]): Promise<void> {
   const plans = [];
   for (const contestant of contestants) {
     const first = await contestant.side.run(1);
-    if (runsOf(first) < RUNS) {
+    if (first > SLOW_MS) {
       contestant.times.push(first);
       plans.push({ contestant, repeat: 1, runs: runsOf(first) });
       continue;
     }
-    // engines compile what has run often enough
-    await contestant.side.run(Math.min(100, Math.ceil(WARM_MS / first)));
-    const repeat = Math.max(1, Math.min(500, Math.ceil(LEAST_MS / (await contestant.side.run(1)))));
-    plans.push({ contestant, repeat, runs: RUNS });
+    await contestant.side.run(Math.max(2, Math.ceil(WARM_MS / first)));
+    const warm = await contestant.side.run(1);
+    const repeat = Math.max(1, Math.min(5000, Math.ceil(LEAST_MS / warm)));
+    plans.push({ contestant, repeat, runs: runsOf(warm) });
   }
   for (let round = 0; round < RUNS; round++) {
     for (const { contestant, repeat, runs } of plans) {
