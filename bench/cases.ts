@@ -2,8 +2,11 @@
 import type { Params } from './protocol.ts';
 import { OPS } from './sides/kinds/ops.ts';
 
-/** `torch`: PyTorch eager; `compile`: torch.compile; `tfjs`: its stock kernels; `jax`: jax-js; `one-worker`: ours, one thread. */
-export type PeerName = 'torch' | 'compile' | 'tfjs' | 'jax' | 'one-worker';
+/**
+ * `torch`: PyTorch eager; `torch-avx2`: the same with vectors of 256 bits at most, which is what WebAssembly has here;
+ * `compile`: torch.compile; `tfjs`: its stock kernels; `jax`: jax-js; `one-worker`: ours, one thread.
+ */
+export type PeerName = 'torch' | 'torch-avx2' | 'compile' | 'tfjs' | 'jax' | 'one-worker';
 
 export interface BenchCase {
   readonly name: string;
@@ -22,7 +25,7 @@ export interface BenchCase {
   readonly flops?: number;
 }
 
-const ALL: readonly PeerName[] = ['torch', 'compile', 'tfjs'];
+const ALL: readonly PeerName[] = ['torch', 'torch-avx2', 'compile', 'tfjs'];
 const AS_PEERS = { recurrence: 'sequence', selection: 'top-k', iterations: 3 };
 const AS_DEMO = { recurrence: 'grid', selection: 'quota', iterations: 3 };
 
@@ -36,7 +39,7 @@ const gemm = (order: 'NN' | 'NT' | 'TN', tfjs: number): BenchCase => ({
   kind: 'gemm',
   params: { m: 1024, k: 1024, n: 1024, transposeA: order[0] === 'T', transposeB: order[1] === 'T' },
   quick: { m: 64, k: 64, n: 64 },
-  peers: ['torch', 'tfjs', 'jax'],
+  peers: ['torch', 'torch-avx2', 'tfjs', 'jax'],
   targets: { torch: 0.7, tfjs },
   flops: 2 * 1024 ** 3,
 });

@@ -37,8 +37,8 @@ const isSingleOp = ([first]: readonly TimeRow[]): boolean => first!.case.startsW
 
 /** Cases against every peer. */
 export function timeTable(rows: readonly Row[], backend: string): string {
-  const { torch, compile, tfjs, jax } = PEER_LABELS;
-  const peers = backend === 'wasm' ? [torch, tfjs, compile, jax] : [torch, tfjs];
+  const { torch, 'torch-avx2': narrow, compile, tfjs, jax } = PEER_LABELS;
+  const peers = backend === 'wasm' ? [torch, narrow, tfjs, compile, jax] : [torch, tfjs];
   const cases = byCase(timesOf(rows, backend)).filter(group => !isSingleOp(group));
   return table(
     ['work', 'ours', ...peers.flatMap(peer => [peer, 'ratio'])],
@@ -58,14 +58,15 @@ export function timeTable(rows: readonly Row[], backend: string): string {
 
 /** The headline: each case with a target against PyTorch and stock tfjs. */
 export function shortTable(rows: readonly Row[]): string {
-  const { torch, tfjs } = PEER_LABELS;
+  const { torch, 'torch-avx2': narrow, tfjs } = PEER_LABELS;
   const cases = byCase(timesOf(rows, 'wasm')).filter(group => against(group, torch)?.target != null);
   return table(
-    ['one core, float32', 'ours', 'against PyTorch eager', 'against stock tfjs wasm'],
+    ['one core, float32', 'ours', 'against PyTorch eager', 'PyTorch held to AVX2', 'against stock tfjs wasm'],
     cases.map(group => [
       group[0]!.case,
       milliseconds(group[0]!.ours_ms),
       ratio(against(group, torch)),
+      ratio(against(group, narrow)),
       ratio(against(group, tfjs)),
     ]),
   );

@@ -8,6 +8,7 @@ import { Side, type SideCommand } from './side.ts';
 
 export const PEER_LABELS: Readonly<Record<PeerName, string>> = {
   torch: 'PyTorch eager',
+  'torch-avx2': 'PyTorch eager, AVX2',
   compile: 'torch.compile',
   tfjs: 'stock tfjs',
   jax: 'jax-js',
@@ -47,6 +48,8 @@ export function peerCommand(peer: PeerName, kind: string, backend: string): Side
   switch (peer) {
     case 'torch':
       return python('eager', backend);
+    case 'torch-avx2':
+      return backend === 'webgpu' ? 'a limit of the CPU' : python('eager', backend, AVX2);
     case 'compile':
       return python('compile', backend);
     case 'tfjs':
@@ -65,7 +68,14 @@ export function isSlowToAgree(peer: PeerName, kind: string): boolean {
   return peer === 'tfjs' && !COMPOSED_KINDS.has(kind);
 }
 
-function python(mode: string, backend: string): SideCommand | string {
+/** Holds PyTorch's own kernels, oneDNN's and MKL's to AVX2. */
+const AVX2 = { ATEN_CPU_CAPABILITY: 'avx2', ONEDNN_MAX_CPU_ISA: 'AVX2', MKL_ENABLE_INSTRUCTIONS: 'AVX2' };
+
+function python(
+  mode: string,
+  backend: string,
+  limits: Readonly<Record<string, string>> = {},
+): SideCommand | string {
   const interpreter = process.env.SPECTRA_PYTHON;
   if (interpreter === undefined || interpreter === '') {
     return 'no PyTorch: set SPECTRA_PYTHON, or make an environment by bench/peers/setup.sh PREFIX';
@@ -77,6 +87,7 @@ function python(mode: string, backend: string): SideCommand | string {
     env: {
       TORCHINDUCTOR_CACHE_DIR: join(tmpdir(), 'spectra-bench-inductor'),
       TORCHINDUCTOR_COMPILE_THREADS: '1',
+      ...limits,
     },
   };
 }
