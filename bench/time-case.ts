@@ -14,7 +14,7 @@ const runsOf = (ms: number): number => (ms > 6000 ? 1 : ms > SLOW_MS ? 3 : ms > 
 const SLOW_MS = 2000;
 /** Short runs are repeated to fill this time: the first ones find the caches full of another side's arrays. */
 const LEAST_MS = 100;
-/** Engines compile what has run often enough, in the background: a decoded token is at its speed after half a second. */
+/** Engines compile what has run often enough, in the background: decoding a token is at its speed after a second. */
 const WARM_MS = 1000;
 
 export interface TimeSettings extends ReadySettings {

@@ -63,9 +63,9 @@ async function train(
 ): Promise<Trained | undefined> {
   const config = loadConfig(join(configsFolder(), file), overrides);
   const folder = newRunFolder(config, true);
-  console.error(
-    `Training ${config.name} for ${config.train.steps} steps on ${config.train.workers} threads.`,
-  );
+  const { steps, settle_steps: settle = 0, workers } = config.train;
+  const passes = settle > 0 ? ` and ${settle} passes that settle prices` : '';
+  console.error(`Training ${config.name} for ${steps} steps${passes} on ${workers} threads.`);
   const outcome = await runTraining(config, { folder, resume: false, interrupt });
   try {
     if ('signal' in outcome) {

@@ -112,6 +112,7 @@ export function printSummary({ summary, keywords, samples, outcome }: FinishedRu
   if (keywords.length > 0) {
     out('\nkeywords of the experts in the last layer (signs, where an expert has next to no words)');
     for (const [expert, words] of keywords.entries()) out(`  ${expert}  ${words.join(' ') || '–'}`);
+    out('\ncontinuations, each token with the first of its experts in the last layer');
   }
   for (const sample of samples) {
     out(
