@@ -20,6 +20,17 @@ function heapOf(backend: BackendWasm): HeapModule {
   return (backend as unknown as { wasm: HeapModule }).wasm;
 }
 
+function allocate(backend: BackendWasm, bytes: number): number {
+  const address = heapOf(backend)._malloc(bytes) >>> 0;
+  if (address === 0) {
+    throw new SpectraError('BACKEND_FAILED', {
+      message: `the wasm heap cannot give ${bytes} bytes.`,
+      fix: 'Use a smaller batch or sequence; the heap ends at 4 GB.',
+    });
+  }
+  return address;
+}
+
 /**
  * One kernel call. Allocate every output and scratch before taking a typed-array view: growing the memory
  * detaches views (addresses stay).
@@ -60,13 +71,7 @@ export class WasmCall {
 
   /** Uninitialised bytes, 16-byte aligned, freed when the call ends. */
   scratch(bytes: number): number {
-    const raw = heapOf(this.backend)._malloc(bytes + 16) >>> 0;
-    if (raw === 0) {
-      throw new SpectraError('BACKEND_FAILED', {
-        message: `the wasm heap cannot give ${bytes} bytes.`,
-        fix: 'Use a smaller batch or sequence; the heap ends at 4 GB.',
-      });
-    }
+    const raw = allocate(this.backend, bytes + 16);
     this.scratches.push(raw);
     return ((raw + 15) & ~15) >>> 0;
   }
@@ -89,7 +94,8 @@ export class WasmCall {
 /**
  * A lazily compiled kernel module. `exports(backend)` gives its functions on that backend's memory. Modules are
  * built without static data, so that they own no part of the imported memory. A module that imports
- * `gemm.as.ts` re-exports its `setWideTiles`, one that imports `math.as.ts` its `keepMathConstants`.
+ * `gemm.as.ts` re-exports its `setWideTiles`, one that imports `math.as.ts` its `mathConstantBytes` and
+ * `setMathConstants`; the constants stay in the backend's memory.
  */
 export function defineWasmModule<Exports>(binary: WasmBinary): (backend: BackendWasm) => Exports {
   const instances = new WeakMap<object, Exports>();
@@ -105,7 +111,7 @@ export function defineWasmModule<Exports>(binary: WasmBinary): (backend: Backend
     }
     const instance = new WebAssembly.Instance(compiled, { env: { memory, abort: trap } });
     const exports = instance.exports as unknown as Exports;
-    startModule(exports, compilation.wideTiles);
+    startModule(exports, compilation.wideTiles, bytes => allocate(backend, bytes));
     instances.set(backend, exports);
     return exports;
   };

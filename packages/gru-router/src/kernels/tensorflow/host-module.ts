@@ -7,6 +7,8 @@ const PAGE = 65536;
 export class HostModule<Exports> {
   readonly kernels: Exports;
   private readonly memory: WebAssembly.Memory;
+  /** Where room for calls begins: what stays lies below. */
+  private readonly start: number;
   private end = PAGE;
 
   constructor(binary: WasmBinary) {
@@ -14,13 +16,14 @@ export class HostModule<Exports> {
     this.memory = new WebAssembly.Memory({ initial: 1 });
     const env = { memory: this.memory, abort: () => undefined };
     const { exports } = new WebAssembly.Instance(compileWasm(binary, compilation), { env });
-    startModule(exports, compilation.wideTiles);
+    startModule(exports, compilation.wideTiles, bytes => this.room(bytes));
+    this.start = this.end;
     this.kernels = exports as unknown as Exports;
   }
 
   /** Runs f; what it allocates is free again after it. */
   call<T>(f: () => T): T {
-    this.end = PAGE;
+    this.end = this.start;
     return f();
   }
 

@@ -1,6 +1,6 @@
 export { expertLoad, gateForward } from '../../../../routing/src/kernels/wasm/gate-weights.as';
 export { topK } from '../../../../routing/src/kernels/wasm/top-k.as';
-export { keepMathConstants } from '../../../../tensor/src/kernels/wasm/math.as';
+export { mathConstantBytes, setMathConstants } from '../../../../tensor/src/kernels/wasm/math.as';
 export { domainScore, domainScoreBackward } from './domain-score.as';
 export { rowEntropy, rowEntropyGradient } from './entropy.as';
 export { gruBackward, gruBackwardWork, gruForward, gruForwardWork, gruPrevious } from './gru.as';

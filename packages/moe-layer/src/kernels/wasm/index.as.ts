@@ -1,4 +1,4 @@
 export { setWideTiles } from '../../../../tensor/src/kernels/wasm/gemm.as';
-export { keepMathConstants } from '../../../../tensor/src/kernels/wasm/math.as';
+export { mathConstantBytes, setMathConstants } from '../../../../tensor/src/kernels/wasm/math.as';
 export { mixture, mixtureGrad, mixtureShape, mixtureWork } from './expert-mixture.as';
 export { combineRows } from './rows.as';

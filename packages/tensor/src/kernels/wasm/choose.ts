@@ -52,11 +52,23 @@ export function describeWasmKernels(): string {
   return `fused: ${build === 'relaxed' ? 'relaxed SIMD' : 'SIMD'}, ${vectorBits}-bit vectors, ${tile} tiles`;
 }
 
-/** Sets what a fresh instance must be told: the tile size, and the constants of the vector maths. */
-export function startModule(exports: unknown, wideTiles: boolean): void {
-  const start = exports as { setWideTiles?(wide: number): void; keepMathConstants?(one: number): void };
+/** What a module exports that must be told something before its first call. */
+interface Start {
+  setWideTiles?(wide: number): void;
+  mathConstantBytes?(): number;
+  setMathConstants?(address: number): void;
+}
+
+/**
+ * Tells a fresh instance the tile size and where its constants stand. `allocate` gives an address in its memory whose
+ * bytes are the instance's for as long as it lives.
+ */
+export function startModule(exports: unknown, wideTiles: boolean, allocate: (bytes: number) => number): void {
+  const start = exports as Start;
   start.setWideTiles?.(wideTiles ? 1 : 0);
-  start.keepMathConstants?.(1);
+  if (start.mathConstantBytes !== undefined) {
+    start.setMathConstants?.(allocate(start.mathConstantBytes()));
+  }
 }
 
 function choose(): Choice {

@@ -3,7 +3,7 @@ export { attention, attentionBlock, attentionGrad, attentionShape } from './atte
 export { binary, floatToInt, select } from './binary.as';
 export { crossEntropy, crossEntropyGrad } from './cross-entropy.as';
 export { gemm, gemmWork, setWideTiles } from './gemm.as';
-export { keepMathConstants } from './math.as';
+export { mathConstantBytes, setMathConstants } from './math.as';
 export { maxAxis, sumAxis, sumSquares } from './reduce.as';
 export { rmsNorm, rmsNormGrad } from './rms-norm.as';
 export { rotary } from './rotary.as';

@@ -4,160 +4,166 @@
  */
 import { madd } from './simd.as';
 
-// Constants are mutable globals, made opaque by `keepMathConstants`: V8 builds a constant vector anew at each use,
-// from general registers, which costs more than the arithmetic; a global is loaded and spread. Without that call the
-// compiler folds them: the same results, half the speed.
-let ROUND: f32 = 12582912;  // 1.5·2^23: adding it rounds to the nearest integer, which then stands in the low bits
-let LOG2E: f32 = 1.44269504088896341;
-let MINUS_LN2_HIGH: f32 = -0.693359375;  // ln 2 in two parts
-let MINUS_LN2_LOW: f32 = 2.12194440e-4;
-let E7: f32 = 1.9875691500e-4;
-let E6: f32 = 1.3981999507e-3;
-let E5: f32 = 8.3334519073e-3;
-let E4: f32 = 4.1665795894e-2;
-let E3: f32 = 1.6666665459e-1;
-let HALF: f32 = 5.0000001201e-1;
-let ONE: f32 = 1;
-let EXP_LOW: f32 = -87.3365402;
-let ROUND_WIDE: f32 = 12582976;  // ROUND + 64: a result 2^64 times too large
-let UNSCALE: f32 = 5.421010862427522e-20;  // 2^-64
-let WIDE_LOW: f32 = -104;
-let EXP_HIGH: f32 = 88.7228317;
-let INFINITY: f32 = Infinity;
-let SMALLEST: f32 = 1.17549435e-38;
-let TWO23: f32 = 8388608;
-let L1: f32 = 7.0376836292e-2;
-let L2: f32 = -1.1514610310e-1;
-let L3: f32 = 1.1676998740e-1;
-let L4: f32 = -1.2420140846e-1;
-let L5: f32 = 1.4249322787e-1;
-let L6: f32 = -1.6668057665e-1;
-let L7: f32 = 2.0000714765e-1;
-let L8: f32 = -2.4999993993e-1;
-let L9: f32 = 3.3333331174e-1;
-let MINUS_LN2_LOW_L: f32 = -2.12194440e-4;
-let MINUS_HALF: f32 = -0.5;
-let LN2_HIGH: f32 = 0.693359375;
-let T1: f32 = -5.70498872745e-3;
-let T2: f32 = 2.06390887954e-2;
-let T3: f32 = -5.37397155531e-2;
-let T4: f32 = 1.33314422036e-1;
-let T5: f32 = -3.33332819422e-1;
-let TWO: f32 = 2;
-let TANH_SMALL: f32 = 0.625;
-let R1: f32 = 0.3275911;
-let R2: f32 = 1.061405429;
-let R3: f32 = -1.453152027;
-let R4: f32 = 1.421413741;
-let R5: f32 = -0.284496736;
-let R6: f32 = 0.254829592;
+// Constants stand in memory, where `setMathConstants` puts them: V8 builds a constant vector anew at each use, from
+// general registers, and spreads a global by two instructions; from memory it is one load.
+let table: usize = 0;
+const ROUND: usize = 0;  // 1.5·2^23: adding it rounds to the nearest integer, which then stands in the low bits
+const LOG2E: usize = 4;
+const MINUS_LN2_HIGH: usize = 8;  // ln 2 in two parts
+const MINUS_LN2_LOW: usize = 12;
+const E7: usize = 16;
+const E6: usize = 20;
+const E5: usize = 24;
+const E4: usize = 28;
+const E3: usize = 32;
+const HALF: usize = 36;
+const ONE: usize = 40;
+const EXP_LOW: usize = 44;
+const ROUND_WIDE: usize = 48;  // ROUND + 64: a result 2^64 times too large
+const UNSCALE: usize = 52;  // 2^-64
+const WIDE_LOW: usize = 56;
+const EXP_HIGH: usize = 60;
+const INFINITY: usize = 64;
+const SMALLEST: usize = 68;
+const TWO23: usize = 72;
+const L1: usize = 76;
+const L2: usize = 80;
+const L3: usize = 84;
+const L4: usize = 88;
+const L5: usize = 92;
+const L6: usize = 96;
+const L7: usize = 100;
+const L8: usize = 104;
+const L9: usize = 108;
+const MINUS_LN2_LOW_L: usize = 112;
+const MINUS_HALF: usize = 116;
+const LN2_HIGH: usize = 120;
+const T1: usize = 124;
+const T2: usize = 128;
+const T3: usize = 132;
+const T4: usize = 136;
+const T5: usize = 140;
+const TWO: usize = 144;
+const TANH_SMALL: usize = 148;
+const R1: usize = 152;
+const R2: usize = 156;
+const R3: usize = 160;
+const R4: usize = 164;
+const R5: usize = 168;
+const R6: usize = 172;
 
-/** Makes the constants opaque to the compiler: `one` must be 1. Every module that imports this file re-exports it. */
-export function keepMathConstants(one: f32): void {
-  ROUND *= one;
-  LOG2E *= one;
-  MINUS_LN2_HIGH *= one;
-  MINUS_LN2_LOW *= one;
-  E7 *= one;
-  E6 *= one;
-  E5 *= one;
-  E4 *= one;
-  E3 *= one;
-  HALF *= one;
-  ONE *= one;
-  EXP_LOW *= one;
-  ROUND_WIDE *= one;
-  UNSCALE *= one;
-  WIDE_LOW *= one;
-  EXP_HIGH *= one;
-  INFINITY *= one;
-  SMALLEST *= one;
-  TWO23 *= one;
-  L1 *= one;
-  L2 *= one;
-  L3 *= one;
-  L4 *= one;
-  L5 *= one;
-  L6 *= one;
-  L7 *= one;
-  L8 *= one;
-  L9 *= one;
-  MINUS_LN2_LOW_L *= one;
-  MINUS_HALF *= one;
-  LN2_HIGH *= one;
-  T1 *= one;
-  T2 *= one;
-  T3 *= one;
-  T4 *= one;
-  T5 *= one;
-  TWO *= one;
-  TANH_SMALL *= one;
-  R1 *= one;
-  R2 *= one;
-  R3 *= one;
-  R4 *= one;
-  R5 *= one;
-  R6 *= one;
+/** Bytes of the constants. */
+export function mathConstantBytes(): i32 {
+  return 176;
+}
+
+/** Writes the constants to `address`, which stays this module's. Every module that imports this file re-exports both. */
+export function setMathConstants(address: usize): void {
+  table = address;
+  store<f32>(address, 12582912, ROUND);
+  store<f32>(address, 1.44269504088896341, LOG2E);
+  store<f32>(address, -0.693359375, MINUS_LN2_HIGH);
+  store<f32>(address, 2.12194440e-4, MINUS_LN2_LOW);
+  store<f32>(address, 1.9875691500e-4, E7);
+  store<f32>(address, 1.3981999507e-3, E6);
+  store<f32>(address, 8.3334519073e-3, E5);
+  store<f32>(address, 4.1665795894e-2, E4);
+  store<f32>(address, 1.6666665459e-1, E3);
+  store<f32>(address, 5.0000001201e-1, HALF);
+  store<f32>(address, 1, ONE);
+  store<f32>(address, -87.3365402, EXP_LOW);
+  store<f32>(address, 12582976, ROUND_WIDE);
+  store<f32>(address, 5.421010862427522e-20, UNSCALE);
+  store<f32>(address, -104, WIDE_LOW);
+  store<f32>(address, 88.7228317, EXP_HIGH);
+  store<f32>(address, Infinity, INFINITY);
+  store<f32>(address, 1.17549435e-38, SMALLEST);
+  store<f32>(address, 8388608, TWO23);
+  store<f32>(address, 7.0376836292e-2, L1);
+  store<f32>(address, -1.1514610310e-1, L2);
+  store<f32>(address, 1.1676998740e-1, L3);
+  store<f32>(address, -1.2420140846e-1, L4);
+  store<f32>(address, 1.4249322787e-1, L5);
+  store<f32>(address, -1.6668057665e-1, L6);
+  store<f32>(address, 2.0000714765e-1, L7);
+  store<f32>(address, -2.4999993993e-1, L8);
+  store<f32>(address, 3.3333331174e-1, L9);
+  store<f32>(address, -2.12194440e-4, MINUS_LN2_LOW_L);
+  store<f32>(address, -0.5, MINUS_HALF);
+  store<f32>(address, 0.693359375, LN2_HIGH);
+  store<f32>(address, -5.70498872745e-3, T1);
+  store<f32>(address, 2.06390887954e-2, T2);
+  store<f32>(address, -5.37397155531e-2, T3);
+  store<f32>(address, 1.33314422036e-1, T4);
+  store<f32>(address, -3.33332819422e-1, T5);
+  store<f32>(address, 2, TWO);
+  store<f32>(address, 0.625, TANH_SMALL);
+  store<f32>(address, 0.3275911, R1);
+  store<f32>(address, 1.061405429, R2);
+  store<f32>(address, -1.453152027, R3);
+  store<f32>(address, 1.421413741, R4);
+  store<f32>(address, -0.284496736, R5);
+  store<f32>(address, 0.254829592, R6);
 }
 
 /** e^(x − n·ln 2) for the whole number n nearest to x/ln 2: in [√½, √2]. */
 @inline function expFraction(x: v128, n: v128): v128 {
-  let r = madd(n, f32x4.splat(MINUS_LN2_HIGH), x);
-  r = madd(n, f32x4.splat(MINUS_LN2_LOW), r);
-  let p = madd(f32x4.splat(E7), r, f32x4.splat(E6));
-  p = madd(p, r, f32x4.splat(E5));
-  p = madd(p, r, f32x4.splat(E4));
-  p = madd(p, r, f32x4.splat(E3));
-  p = madd(p, r, f32x4.splat(HALF));
+  let r = madd(n, v128.load32_splat(table, MINUS_LN2_HIGH), x);
+  r = madd(n, v128.load32_splat(table, MINUS_LN2_LOW), r);
+  let p = madd(v128.load32_splat(table, E7), r, v128.load32_splat(table, E6));
+  p = madd(p, r, v128.load32_splat(table, E5));
+  p = madd(p, r, v128.load32_splat(table, E4));
+  p = madd(p, r, v128.load32_splat(table, E3));
+  p = madd(p, r, v128.load32_splat(table, HALF));
   p = madd(p, f32x4.mul(r, r), r);
-  return f32x4.add(p, f32x4.splat(ONE));
+  return f32x4.add(p, v128.load32_splat(table, ONE));
 }
 
 /** e^x, error below 2 ulp; 0 where the result would be denormal (below −87.34), ∞ above 88.72. */
 @inline export function exp4(x: v128): v128 {
-  const round = f32x4.splat(ROUND);
-  const t = madd(x, f32x4.splat(LOG2E), round);
+  const round = v128.load32_splat(table, ROUND);
+  const t = madd(x, v128.load32_splat(table, LOG2E), round);
   // n stands in the low bits of t: add it to the exponent
   let p = i32x4.add(expFraction(x, f32x4.sub(t, round)), i32x4.shl(t, 23));
-  p = v128.andnot(p, f32x4.lt(x, f32x4.splat(EXP_LOW)));
+  p = v128.andnot(p, f32x4.lt(x, v128.load32_splat(table, EXP_LOW)));
   // past the end, and for NaN: x + ∞
-  return v128.bitselect(p, f32x4.add(x, f32x4.splat(INFINITY)), f32x4.le(x, f32x4.splat(EXP_HIGH)));
+  return v128.bitselect(p, f32x4.add(x, v128.load32_splat(table, INFINITY)), f32x4.le(x, v128.load32_splat(table, EXP_HIGH)));
 }
 
 /** e^x for x ≤ 44, down to the smallest denormal: the result is 2^64 times too large until the last product. */
 @inline export function expWide4(value: v128): v128 {
-  const x = f32x4.pmax(value, f32x4.splat(WIDE_LOW));
-  const round = f32x4.splat(ROUND_WIDE);
-  const t = madd(x, f32x4.splat(LOG2E), round);
+  const x = f32x4.pmax(value, v128.load32_splat(table, WIDE_LOW));
+  const round = v128.load32_splat(table, ROUND_WIDE);
+  const t = madd(x, v128.load32_splat(table, LOG2E), round);
   const p = i32x4.add(expFraction(x, f32x4.sub(t, round)), i32x4.shl(t, 23));
-  return f32x4.mul(p, f32x4.splat(UNSCALE));
+  return f32x4.mul(p, v128.load32_splat(table, UNSCALE));
 }
 
 /** ln x, error below 2 ulp; −∞ at 0, NaN below. */
 @inline export function log4(x: v128): v128 {
-  const tiny = f32x4.lt(x, f32x4.splat(SMALLEST));
-  const scaled = v128.bitselect(f32x4.mul(x, f32x4.splat(TWO23)), x, tiny);
+  const tiny = f32x4.lt(x, v128.load32_splat(table, SMALLEST));
+  const scaled = v128.bitselect(f32x4.mul(x, v128.load32_splat(table, TWO23)), x, tiny);
   // mantissa in [√½, √2)
   const shifted = i32x4.sub(scaled, i32x4.splat(0x3f3504f3));
   let e = f32x4.convert_i32x4_s(i32x4.shr_s(shifted, 23));
   e = f32x4.sub(e, v128.and(tiny, f32x4.splat(23)));
   const m = i32x4.add(v128.and(shifted, i32x4.splat(0x007fffff)), i32x4.splat(0x3f3504f3));
-  const r = f32x4.sub(m, f32x4.splat(ONE));
+  const r = f32x4.sub(m, v128.load32_splat(table, ONE));
   const z = f32x4.mul(r, r);
-  let p = madd(f32x4.splat(L1), r, f32x4.splat(L2));
-  p = madd(p, r, f32x4.splat(L3));
-  p = madd(p, r, f32x4.splat(L4));
-  p = madd(p, r, f32x4.splat(L5));
-  p = madd(p, r, f32x4.splat(L6));
-  p = madd(p, r, f32x4.splat(L7));
-  p = madd(p, r, f32x4.splat(L8));
-  p = madd(p, r, f32x4.splat(L9));
+  let p = madd(v128.load32_splat(table, L1), r, v128.load32_splat(table, L2));
+  p = madd(p, r, v128.load32_splat(table, L3));
+  p = madd(p, r, v128.load32_splat(table, L4));
+  p = madd(p, r, v128.load32_splat(table, L5));
+  p = madd(p, r, v128.load32_splat(table, L6));
+  p = madd(p, r, v128.load32_splat(table, L7));
+  p = madd(p, r, v128.load32_splat(table, L8));
+  p = madd(p, r, v128.load32_splat(table, L9));
   p = f32x4.mul(f32x4.mul(p, r), z);
-  p = madd(e, f32x4.splat(MINUS_LN2_LOW_L), p);
-  p = madd(z, f32x4.splat(MINUS_HALF), p);
-  let y = madd(e, f32x4.splat(LN2_HIGH), f32x4.add(r, p));
+  p = madd(e, v128.load32_splat(table, MINUS_LN2_LOW_L), p);
+  p = madd(z, v128.load32_splat(table, MINUS_HALF), p);
+  let y = madd(e, v128.load32_splat(table, LN2_HIGH), f32x4.add(r, p));
   // ∞ and NaN give themselves, 0 gives −∞, below 0 NaN
-  const finite = f32x4.lt(x, f32x4.splat(INFINITY));
+  const finite = f32x4.lt(x, v128.load32_splat(table, INFINITY));
   y = v128.bitselect(y, x, finite);
   y = v128.bitselect(f32x4.splat(-Infinity), y, f32x4.eq(x, f32x4.splat(0)));
   return v128.bitselect(f32x4.splat(NaN), y, f32x4.lt(x, f32x4.splat(0)));
@@ -165,37 +171,37 @@ export function keepMathConstants(one: f32): void {
 
 /** 1 / (1 + e^−x). */
 @inline export function sigmoid4(x: v128): v128 {
-  const one = f32x4.splat(ONE);
+  const one = v128.load32_splat(table, ONE);
   return f32x4.div(one, f32x4.add(one, exp4(f32x4.neg(x))));
 }
 
 /** x / (1 + e^−x). */
 @inline export function silu4(x: v128): v128 {
-  return f32x4.div(x, f32x4.add(f32x4.splat(ONE), exp4(f32x4.neg(x))));
+  return f32x4.div(x, f32x4.add(v128.load32_splat(table, ONE), exp4(f32x4.neg(x))));
 }
 
 /** tanh x, error below 2 ulp. */
 @inline export function tanh4(x: v128): v128 {
   const size = f32x4.abs(x);
   const z = f32x4.mul(x, x);
-  let p = madd(f32x4.splat(T1), z, f32x4.splat(T2));
-  p = madd(p, z, f32x4.splat(T3));
-  p = madd(p, z, f32x4.splat(T4));
-  p = madd(p, z, f32x4.splat(T5));
+  let p = madd(v128.load32_splat(table, T1), z, v128.load32_splat(table, T2));
+  p = madd(p, z, v128.load32_splat(table, T3));
+  p = madd(p, z, v128.load32_splat(table, T4));
+  p = madd(p, z, v128.load32_splat(table, T5));
   const small = madd(f32x4.mul(p, z), x, x);
   const e = exp4(f32x4.add(size, size));
-  const one = f32x4.splat(ONE);
-  const large = f32x4.sub(one, f32x4.div(f32x4.splat(TWO), f32x4.add(e, one)));
+  const one = v128.load32_splat(table, ONE);
+  const large = f32x4.sub(one, f32x4.div(v128.load32_splat(table, TWO), f32x4.add(e, one)));
   const signed = v128.or(large, v128.and(x, i32x4.splat(0x80000000)));
-  return v128.bitselect(small, signed, f32x4.lt(size, f32x4.splat(TANH_SMALL)));
+  return v128.bitselect(small, signed, f32x4.lt(size, v128.load32_splat(table, TANH_SMALL)));
 }
 
 /** ln(1 + e^x) = max(x, 0) + ln(1 + e^−|x|). */
 @inline export function softplus4(x: v128): v128 {
   const e = exp4(f32x4.neg(f32x4.abs(x)));
   // ln(1 + e), corrected for what the sum rounded away
-  const u = f32x4.add(e, f32x4.splat(ONE));
-  const lost = f32x4.div(f32x4.sub(e, f32x4.sub(u, f32x4.splat(ONE))), u);
+  const u = f32x4.add(e, v128.load32_splat(table, ONE));
+  const lost = f32x4.div(f32x4.sub(e, f32x4.sub(u, v128.load32_splat(table, ONE))), u);
   const y = f32x4.add(f32x4.pmax(x, f32x4.splat(0)), f32x4.add(log4(u), lost));
   return v128.bitselect(y, x, f32x4.eq(x, x));
 }
@@ -203,12 +209,12 @@ export function keepMathConstants(one: f32): void {
 /** The error function, absolute error below 1.5e-7 (Abramowitz & Stegun 7.1.26, as in tfjs). */
 @inline export function erf4(x: v128): v128 {
   const size = f32x4.abs(x);
-  const one = f32x4.splat(ONE);
-  const t = f32x4.div(one, madd(size, f32x4.splat(R1), one));
-  let p = madd(f32x4.splat(R2), t, f32x4.splat(R3));
-  p = madd(p, t, f32x4.splat(R4));
-  p = madd(p, t, f32x4.splat(R5));
-  p = madd(p, t, f32x4.splat(R6));
+  const one = v128.load32_splat(table, ONE);
+  const t = f32x4.div(one, madd(size, v128.load32_splat(table, R1), one));
+  let p = madd(v128.load32_splat(table, R2), t, v128.load32_splat(table, R3));
+  p = madd(p, t, v128.load32_splat(table, R4));
+  p = madd(p, t, v128.load32_splat(table, R5));
+  p = madd(p, t, v128.load32_splat(table, R6));
   const y = f32x4.sub(one, f32x4.mul(f32x4.mul(p, t), exp4(f32x4.neg(f32x4.mul(x, x)))));
   return v128.or(y, v128.and(x, i32x4.splat(0x80000000)));
 }

@@ -5,7 +5,8 @@ import { defineWasmModule } from '../../wasm-call.ts';
 /** Addresses are bytes in wasm memory; strides are in bytes; flags are 0 or 1. See the `*.as.ts` of each name. */
 export interface TensorKernels {
   setWideTiles(wide: number): void;
-  keepMathConstants(one: number): void;
+  mathConstantBytes(): number;
+  setMathConstants(address: number): void;
   gemmWork(m: number, n: number, k: number): number;
   gemm(
     m: number,
