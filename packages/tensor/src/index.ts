@@ -10,6 +10,7 @@ export * from './check-device.ts';
 export * from './define-op.ts';
 export * from './errors.ts';
 export { type HalfWeights, halveWeights } from './half-weights.ts';
+export * from './host-copy.ts';
 export * from './kernel-choice.ts';
 export * from './kernels/wasm/choose.ts';
 export * from './kernels/wasm/gemm.ts';

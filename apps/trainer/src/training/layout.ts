@@ -1,7 +1,6 @@
 /** Parameters as one flat float32 array, in the order given, for sharing between threads. */
-import type { Parameter } from '@spectra/tensor';
+import { copyFromHost, copyToHost, type Parameter } from '@spectra/tensor';
 import type { Tensor } from '@tensorflow/tfjs-core';
-import * as tf from '@tensorflow/tfjs-core';
 
 export interface LayoutEntry {
   readonly parameter: Parameter;
@@ -27,14 +26,15 @@ export function layoutOf(parameters: readonly Parameter[]): Layout {
 
 /** Copies the parameters' values into `target`. */
 export async function exportParameters(layout: Layout, target: Float32Array): Promise<void> {
-  for (const { parameter, offset } of layout.entries)
-    target.set(await parameter.variable.data<'float32'>(), offset);
+  for (const { parameter, offset } of layout.entries) {
+    await copyToHost(parameter.variable, target.subarray(offset));
+  }
 }
 
 /** Overwrites the parameters with the values of `source`. */
 export function importParameters(layout: Layout, source: Float32Array): void {
   for (const { parameter, offset, size } of layout.entries) {
-    const values = tf.tensor(source.slice(offset, offset + size), parameter.variable.shape);
+    const values = copyFromHost(source.subarray(offset, offset + size), parameter.variable.shape);
     parameter.variable.assign(values);
     values.dispose();
   }
@@ -49,7 +49,7 @@ export async function exportGradients(
   for (const { parameter, offset, size } of layout.entries) {
     const grad = grads.get(parameter.name);
     if (grad === undefined) target.fill(0, offset, offset + size);
-    else target.set(await grad.data<'float32'>(), offset);
+    else await copyToHost(grad, target.subarray(offset));
   }
 }
 
@@ -58,7 +58,7 @@ export function importGradients(layout: Layout, source: Float32Array): Map<strin
   return new Map(
     layout.entries.map(({ parameter, offset, size }) => [
       parameter.name,
-      tf.tensor(source.slice(offset, offset + size), parameter.variable.shape),
+      copyFromHost(source.subarray(offset, offset + size), parameter.variable.shape),
     ]),
   );
 }
