@@ -33,10 +33,10 @@ it('a missed target is shown as missed, one that is met as met, quick rows not a
     time({ case: 'quick one', quick: true }),
   ];
   expect(shortTable(rows)).toContain('| a case');
-  expect(shortTable(rows)).toContain('**3.0×, missed** (≥ 4)');
+  expect(shortTable(rows)).toContain('**3.00×, missed** (≥ 4)');
   expect(shortTable(rows)).toContain('20× (≥ 10)');
   expect(shortTable(rows)).not.toContain('quick one');
-  expect(missedList(rows)).toBe('- a case, against PyTorch eager: **3.0×, missed** (≥ 4)');
+  expect(missedList(rows)).toBe('- a case, against PyTorch eager: **3.00×, missed** (≥ 4)');
   expect(missedList(rows.slice(1))).toBe('No target is missed.');
 });
 

@@ -19,6 +19,7 @@ import { measureLengths } from '../measure/lengths.ts';
 import { probeMilestones } from '../measure/milestones.ts';
 import { measureTexts } from '../measure/texts.ts';
 import { timeParts } from '../measure/time-parts.ts';
+import { trainingSpeed } from '../measure/training-speed.ts';
 import { modelCost } from '../suite/cost.ts';
 import type { PlannedRun } from '../suite/expand.ts';
 import { evaluateTask } from '../tasks/evaluate-task.ts';
@@ -115,6 +116,7 @@ async function measured(
 ): Promise<Partial<RunRow>> {
   const { trainer, data, evaluation, trainSeconds } = outcome;
   const { config } = run;
+  const records = readJsonl(folder.metrics);
   const routed =
     tally === undefined
       ? {}
@@ -128,8 +130,8 @@ async function measured(
       steps: trainer.step,
       tokens: trainer.tokensSeen,
       seconds: trainSeconds,
-      tokens_per_second: trainer.tokensSeen / trainSeconds,
-      curves: thinCurves(readJsonl(folder.metrics)),
+      tokens_per_second: trainingSpeed(records),
+      curves: thinCurves(records),
     },
     cost: modelCost(freshModel(config), config.data.length),
     evaluation: evaluationRow(evaluation, tally),

@@ -103,7 +103,9 @@ export interface RunRow {
   readonly training?: {
     readonly steps: number;
     readonly tokens: number;
+    /** By the clock, pauses of the process included. */
     readonly seconds: number;
+    /** Of the median step. */
     readonly tokens_per_second: number;
     readonly curves: Curves;
   };

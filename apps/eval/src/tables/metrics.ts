@@ -141,7 +141,12 @@ export const FLOPS: TableMetric = {
   pick: row => (row.cost === undefined ? null : row.cost.flops / 1e6),
 };
 export const SPEED: TableMetric = {
-  column: { name: 'tokens/s', title: 'Of training, as it was measured', decimals: 0, clock: true },
+  column: {
+    name: 'tokens/s',
+    title: 'Of training: its median step, as it was measured',
+    decimals: 0,
+    clock: true,
+  },
   pick: row => row.training?.tokens_per_second,
 };
 export const domainPerplexity = (domain: string): TableMetric => ({
