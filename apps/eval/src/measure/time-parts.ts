@@ -9,6 +9,7 @@ import { DecoderModel } from '@spectra/transformer';
 import type { Tensor, Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import type { TimingRow } from '../runs/row.ts';
+import { median } from '../statistics/median.ts';
 import { costFlops, sinkhornFlops } from '../suite/cost.ts';
 
 const WARM_UP = 3;
@@ -40,7 +41,7 @@ export async function timeParts(config: TrainerConfig): Promise<TimingRow[]> {
   const routing = layer.router.route(x, context);
   const rows: TimingRow[] = [];
   const add = async (part: string, flops: number, run: () => Tensor): Promise<void> => {
-    rows.push({ part, milliseconds: await median(run), flops });
+    rows.push({ part, milliseconds: await medianTime(run), flops });
   };
   const { router } = shape.moe!;
   if (router.kind === 'spectra') await timeSpectra(config, x, rng, add);
@@ -116,7 +117,7 @@ async function timeSpectra(config: TrainerConfig, x: Tensor3D, rng: Rng, add: Ad
   learned.dispose();
 }
 
-async function median(run: () => Tensor): Promise<number> {
+async function medianTime(run: () => Tensor): Promise<number> {
   const times: number[] = [];
   for (let i = 0; i < WARM_UP + REPEATS; i++) {
     const began = performance.now();
@@ -125,5 +126,5 @@ async function median(run: () => Tensor): Promise<number> {
     result.dispose();
     if (i >= WARM_UP) times.push(performance.now() - began);
   }
-  return times.sort((a, b) => a - b)[Math.floor(times.length / 2)]!;
+  return median(times);
 }

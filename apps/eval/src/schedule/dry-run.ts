@@ -4,6 +4,7 @@ import { formatTable } from '@spectra/monitor/node';
 import { SpectraError } from '@spectra/tensor';
 import { formatCount, formatDuration, freshModel } from '@spectra/trainer';
 import { readRow } from '../runs/row.ts';
+import { median } from '../statistics/median.ts';
 import { modelCost } from '../suite/cost.ts';
 import type { PlannedRun } from '../suite/expand.ts';
 import type { Program } from './program.ts';
@@ -90,10 +91,8 @@ function speedOf(
   const key = speedKey(run);
   const recorded = schedule.plan.runs
     .filter(other => speedKey(other) === key)
-    .flatMap(({ id }) => readRow(schedule.rows, id)?.training?.tokens_per_second ?? [])
-    .sort((a, b) => a - b);
-  if (recorded.length > 0)
-    return { tokensPerSecond: recorded[Math.floor(recorded.length / 2)]!, source: 'rows' };
+    .flatMap(({ id }) => readRow(schedule.rows, id)?.training?.tokens_per_second ?? []);
+  if (recorded.length > 0) return { tokensPerSecond: median(recorded), source: 'rows' };
   const cached = schedule.store.speed(key);
   if (cached !== undefined) return { tokensPerSecond: cached, source: 'measured' };
   if (!needed) return undefined;

@@ -3,7 +3,16 @@
 import { compareAll } from '../statistics/compare.ts';
 import type { TableId } from '../suite/schema.ts';
 import * as metric from './metrics.ts';
-import { type ArmResult, allArms, bySeed, meanCell, missingOf, rowOf, type TableResults } from './results.ts';
+import {
+  type ArmResult,
+  allArms,
+  bySeed,
+  meanCell,
+  medianCell,
+  missingOf,
+  rowOf,
+  type TableResults,
+} from './results.ts';
 import { pText } from './significance.ts';
 import { type Cell, type Column, type Row, type Table, TITLES } from './table.ts';
 
@@ -92,7 +101,7 @@ export interface ArmColumn {
 
 export const asColumn = ({ column, pick }: Metric): ArmColumn => ({
   column,
-  cell: arm => meanCell(arm, pick),
+  cell: arm => (column.clock === true ? medianCell : meanCell)(arm, pick),
 });
 
 /** A row per arm and point. */

@@ -79,7 +79,7 @@ function costTable(results: TableResults): Table {
     metric.LOSS,
   ].map(asColumn);
   const notes = [
-    'Parameters and operations by formula; speed is what was measured while other runs went on.',
+    'Parameters and operations by formula; speed is what was measured while other runs went on, the median over seeds.',
   ];
   return { ...armTable(results, 'router', columns, notes), part: 'cost', title: 'What the arms of T1 cost' };
 }

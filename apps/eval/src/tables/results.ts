@@ -2,6 +2,7 @@
 
 import { type RunRow, readRow } from '../runs/row.ts';
 import type { BySeed } from '../statistics/compare.ts';
+import { median } from '../statistics/median.ts';
 import { mean, standardDeviation } from '../statistics/paired-t.ts';
 import { type Entry, labelOf, type Plan, type Point } from '../suite/expand.ts';
 import type { SuiteTable, TableId } from '../suite/schema.ts';
@@ -122,6 +123,12 @@ export function meanCell(result: ArmResult, pick: Pick, bracket?: Pick): NumberC
     ...(deviation > ROUNDING * Math.abs(mean(values)) ? { deviation } : {}),
     ...(others.length > 0 ? { bracket: mean(others) } : {}),
   };
+}
+
+/** For what a clock measured: one run that had to share the machine does not move it. Null where no seed has a value. */
+export function medianCell(result: ArmResult, pick: Pick): NumberCell | null {
+  const values = [...bySeed(result, pick).values()];
+  return values.length === 0 ? null : { value: median(values) };
 }
 
 /** Of every arm at every point. */
