@@ -11,7 +11,7 @@ export async function copyToHost(x: Tensor, target: Float32Array): Promise<void>
 
 /** A float32 tensor of `shape` that holds a copy of `source`; the caller owns it. */
 export function copyFromHost(source: Float32Array, shape: readonly number[]): Tensor {
-  // cpu and tensorflow keep the array they are given
+  // the others keep the array they are given, if only until a kernel needs it
   const values = getBackend() === 'wasm' ? source : source.slice();
   return tensor(values, [...shape], 'float32');
 }
@@ -20,8 +20,7 @@ export function copyFromHost(source: Float32Array, shape: readonly number[]): Te
 function viewOf(x: Tensor): Float32Array | undefined {
   if (getBackend() !== 'wasm' || x.size === 0) return undefined;
   const wasm = backend() as BackendWasm;
-  const { dataIdMap } = wasm as unknown as { readonly dataIdMap: { has(id: object): boolean } };
-  if (!dataIdMap.has(x.dataId)) return undefined; // made on another backend
+  if (wasm.refCount(x.dataId) === 0) return undefined; // made on another backend
   const call = new WasmCall(wasm);
   return call.floats(call.address(x), x.size);
 }

@@ -8,53 +8,53 @@ import { madd } from './simd.as';
 // general registers, and spreads a global by two instructions; from memory it is one load.
 let table: usize = 0;
 const ROUND: usize = 0;  // 1.5·2^23: adding it rounds to the nearest integer, which then stands in the low bits
-const LOG2E: usize = 4;
-const MINUS_LN2_HIGH: usize = 8;  // ln 2 in two parts
-const MINUS_LN2_LOW: usize = 12;
-const E7: usize = 16;
-const E6: usize = 20;
-const E5: usize = 24;
-const E4: usize = 28;
-const E3: usize = 32;
-const HALF: usize = 36;
-const ONE: usize = 40;
-const EXP_LOW: usize = 44;
-const ROUND_WIDE: usize = 48;  // ROUND + 64: a result 2^64 times too large
-const UNSCALE: usize = 52;  // 2^-64
-const WIDE_LOW: usize = 56;
-const EXP_HIGH: usize = 60;
-const INFINITY: usize = 64;
-const SMALLEST: usize = 68;
-const TWO23: usize = 72;
-const L1: usize = 76;
-const L2: usize = 80;
-const L3: usize = 84;
-const L4: usize = 88;
-const L5: usize = 92;
-const L6: usize = 96;
-const L7: usize = 100;
-const L8: usize = 104;
-const L9: usize = 108;
-const MINUS_LN2_LOW_L: usize = 112;
-const MINUS_HALF: usize = 116;
-const LN2_HIGH: usize = 120;
-const T1: usize = 124;
-const T2: usize = 128;
-const T3: usize = 132;
-const T4: usize = 136;
-const T5: usize = 140;
-const TWO: usize = 144;
-const TANH_SMALL: usize = 148;
-const R1: usize = 152;
-const R2: usize = 156;
-const R3: usize = 160;
-const R4: usize = 164;
-const R5: usize = 168;
-const R6: usize = 172;
+const LOG2E: usize = ROUND + 4;
+const MINUS_LN2_HIGH: usize = LOG2E + 4;  // ln 2 in two parts
+const MINUS_LN2_LOW: usize = MINUS_LN2_HIGH + 4;
+const E7: usize = MINUS_LN2_LOW + 4;
+const E6: usize = E7 + 4;
+const E5: usize = E6 + 4;
+const E4: usize = E5 + 4;
+const E3: usize = E4 + 4;
+const HALF: usize = E3 + 4;
+const ONE: usize = HALF + 4;
+const EXP_LOW: usize = ONE + 4;
+const ROUND_WIDE: usize = EXP_LOW + 4;  // ROUND + 64: a result 2^64 times too large
+const UNSCALE: usize = ROUND_WIDE + 4;  // 2^-64
+const WIDE_LOW: usize = UNSCALE + 4;
+const EXP_HIGH: usize = WIDE_LOW + 4;
+const INFINITY: usize = EXP_HIGH + 4;
+const SMALLEST: usize = INFINITY + 4;
+const TWO23: usize = SMALLEST + 4;
+const L1: usize = TWO23 + 4;
+const L2: usize = L1 + 4;
+const L3: usize = L2 + 4;
+const L4: usize = L3 + 4;
+const L5: usize = L4 + 4;
+const L6: usize = L5 + 4;
+const L7: usize = L6 + 4;
+const L8: usize = L7 + 4;
+const L9: usize = L8 + 4;
+const MINUS_LN2_LOW_L: usize = L9 + 4;
+const MINUS_HALF: usize = MINUS_LN2_LOW_L + 4;
+const LN2_HIGH: usize = MINUS_HALF + 4;
+const T1: usize = LN2_HIGH + 4;
+const T2: usize = T1 + 4;
+const T3: usize = T2 + 4;
+const T4: usize = T3 + 4;
+const T5: usize = T4 + 4;
+const TWO: usize = T5 + 4;
+const TANH_SMALL: usize = TWO + 4;
+const R1: usize = TANH_SMALL + 4;
+const R2: usize = R1 + 4;
+const R3: usize = R2 + 4;
+const R4: usize = R3 + 4;
+const R5: usize = R4 + 4;
+const R6: usize = R5 + 4;
 
 /** Bytes of the constants. */
 export function mathConstantBytes(): i32 {
-  return 176;
+  return <i32>R6 + 4;
 }
 
 /** Writes the constants to `address`, which stays this module's. Every module that imports this file re-exports both. */
