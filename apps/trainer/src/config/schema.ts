@@ -61,6 +61,11 @@ const trainSchema = z.strictObject({
     .enum(['batch', 'potentials', 'none'])
     .default('batch')
     .describe("The router's rule while training."),
+  causal_steps: positive
+    .optional()
+    .describe(
+      "So many of the optimizer's last steps route by `potentials`, the rule that decoding has, whatever `balance` is; none by default.",
+    ),
   embedding_noise: z
     .number()
     .positive()

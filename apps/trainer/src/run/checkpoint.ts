@@ -153,13 +153,13 @@ export function configHash(config: TrainerConfig): string {
 
 /** The keys that decide the numbers; the steps are among them, since the learning rate follows from their number. */
 function decisive({ seed, model, data, optim, train }: TrainerConfig): object {
-  const { steps, settle_steps, micro_batches, balance, embedding_noise } = train;
+  const { steps, settle_steps, micro_batches, balance, causal_steps, embedding_noise } = train;
   return {
     seed,
     model,
     data,
     optim,
-    train: { steps, settle_steps, micro_batches, balance, embedding_noise },
+    train: { steps, settle_steps, micro_batches, balance, causal_steps, embedding_noise },
   };
 }
 

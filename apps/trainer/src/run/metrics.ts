@@ -13,7 +13,7 @@ export interface StepMetrics {
   readonly grad_norm_router?: number;
   readonly grad_norm_expert?: number;
   readonly grad_norm_other?: number;
-  /** Largest over the layers, under the rule that trains; of a pass that settles prices, under the causal one. */
+  /** Largest over the layers, under the rule of the step: that of a pass that settles prices is the causal one. */
   readonly load_cv?: number;
   /** Mean over the layers of H(P)/log E, where the router has that loss. */
   readonly routing_entropy?: number;

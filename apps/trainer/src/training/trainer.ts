@@ -147,10 +147,16 @@ export class Trainer {
     }
   }
 
+  /** The rule of the step to come: weights that end under the rule of decoding are made for it. */
+  private get balance(): Balance {
+    const { steps, balance, causal_steps: causal = 0 } = this.config.train;
+    return this.step < steps - causal ? balance : 'potentials';
+  }
+
   private async attemptStep(): Promise<StepResult> {
     const { optim, train, seed } = this.config;
     const { embedding_noise: alpha } = train;
-    const jobs = (await this.nextJobs(train.balance)).map((job, microBatch) =>
+    const jobs = (await this.nextJobs(this.balance)).map((job, microBatch) =>
       alpha === undefined ? job : { ...job, noise: { alpha, seed, step: this.step, microBatch } },
     );
     const { results, grads } = await this.gradients.compute(jobs);
