@@ -7,7 +7,7 @@ import { describePoint, type Plan } from '../suite/expand.ts';
 import { buildTables } from '../tables/build-tables.ts';
 import { CV, GRAM, LOSS } from '../tables/metrics.ts';
 import { allArms, type RowSource, tableResults } from '../tables/results.ts';
-import type { Table } from '../tables/table.ts';
+import type { Row, Table } from '../tables/table.ts';
 
 export interface Headline {
   readonly name: string;
@@ -112,19 +112,23 @@ function headlines(plan: Plan, source: RowSource, tables: readonly Table[]): Hea
   ];
 }
 
-/** Of the baselines of equal cost, those whose loss is significantly higher. */
+/** Of the baselines of equal cost, those whose loss is significantly higher; and who else is ahead, lest it be overlooked. */
 function baselinesBeaten(tables: readonly Table[]): Headline[] {
   const table = tables.find(({ id }) => id === 'T13');
   if (table === undefined) return [];
   const column = (name: string): number => table.columns.findIndex(found => found.name === name);
   const [difference, p] = [column('difference'), column('p, Holm')];
+  const differenceOf = ({ cells }: Row): number => {
+    const cell = cells[difference];
+    return typeof cell === 'object' && cell !== null ? cell.value : Number.NaN;
+  };
   const baselines = table.rows.filter(({ uncounted }) => uncounted !== true);
-  const beaten = baselines.filter(({ cells }) => {
-    const [d, text] = [cells[difference], cells[p]];
-    return (
-      typeof d === 'object' && d !== null && d.value < 0 && typeof text === 'string' && text.endsWith('*')
-    );
+  const beaten = baselines.filter(row => {
+    const text = row.cells[p];
+    return differenceOf(row) < 0 && typeof text === 'string' && text.endsWith('*');
   });
+  const others = table.rows.filter(({ uncounted }) => uncounted === true);
+  const ahead = others.filter(row => differenceOf(row) > 0).map(({ label }) => label);
   return [
     {
       name: 'baselines with a higher loss',
@@ -132,6 +136,13 @@ function baselinesBeaten(tables: readonly Table[]): Headline[] {
       bound: `p < ${LEVEL}`,
       status: baselines.length === 0 ? 'info' : beaten.length === baselines.length ? 'met' : 'missed',
       note: 'causal arms of equal cost, Holm over T13',
+    },
+    {
+      name: 'other arms with a lower loss',
+      value: `${ahead.length} of ${others.length}`,
+      bound: '',
+      status: 'info',
+      note: ['of another cost or not counted', ...ahead].join('; '),
     },
   ];
 }

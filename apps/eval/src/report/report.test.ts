@@ -243,17 +243,25 @@ describe('the report', () => {
     expect([...text].filter(character => character.charCodeAt(0) > 127)).toEqual([]);
   });
 
-  it('says whether the targets are met', () => {
+  it('says whether the targets are met, and who is ahead beside the baselines', () => {
     const found = new Map<string, RunRow>();
     const source = (id: string) => found.get(id);
-    expect(reportData(plan, source).headlines.map(({ status }) => status)).toEqual([
-      'info',
-      'info',
-      'info',
-      'info',
-    ]);
+    expect(reportData(plan, source).headlines.map(({ status }) => status)).toEqual(
+      new Array<string>(5).fill('info'),
+    );
     for (const [id, row] of rowsOf(plan)) found.set(id, row);
-    const beaten = reportData(plan, source).headlines.at(-1)!;
+    const [beaten, ahead] = reportData(plan, source).headlines.slice(-2);
     expect(beaten).toMatchObject({ value: '1 of 1', status: 'met' });
+    expect(ahead).toMatchObject({ value: '0 of 1', note: 'of another cost or not counted' });
+    for (const { run, arm } of plan.entries) {
+      const row = run === undefined ? undefined : found.get(run);
+      if (arm !== 'switch-2' || row?.evaluation === undefined) continue;
+      const { causal } = row.evaluation;
+      found.set(row.id, { ...row, evaluation: { ...row.evaluation, causal: { ...causal, loss: 1 } } });
+    }
+    expect(reportData(plan, source).headlines.at(-1)).toMatchObject({
+      value: '1 of 1',
+      note: 'of another cost or not counted; Switch-2',
+    });
   });
 });

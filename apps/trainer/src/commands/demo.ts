@@ -29,9 +29,14 @@ export async function demoCommand(options: DemoOptions): Promise<void> {
   ];
   const interrupt = new Interrupt(text => console.error(`\n${text}`));
   try {
-    const settled =
-      options.steps === undefined ? [] : [`train.settle_steps=${Math.ceil(options.steps / 10)}`];
-    const spectra = await train('demo.yaml', [...overrides, ...settled], interrupt);
+    const shares =
+      options.steps === undefined
+        ? []
+        : [
+            `train.causal_steps=${Math.ceil(options.steps / 5)}`,
+            `train.settle_steps=${Math.ceil(options.steps / 10)}`,
+          ];
+    const spectra = await train('demo.yaml', [...overrides, ...shares], interrupt);
     if (spectra === undefined) return;
     const { config, folder, finished } = spectra;
     let shown = finished;
