@@ -92,6 +92,21 @@ describe('tables', () => {
     });
   });
 
+  it('T1 and T13: arms of fewer seeds are compared on those that both have', () => {
+    const fewer = planOf(SUITE.replace('label: wide, set', 'label: wide, seeds: [0, 2], set'));
+    const found = rowsOf(fewer);
+    const [main, tests] = ['T1', 'T13'].map(id =>
+      tableOf(
+        buildTables(fewer, run => found.get(run)),
+        id,
+      ),
+    );
+    expect(main!.notes).toContainEqual(expect.stringContaining('different numbers of seeds'));
+    expect(cell(tests!, 'wide', 'pairs')).toMatchObject({ value: 2 });
+    expect(cell(tests!, 'Switch-2', 'pairs')).toMatchObject({ value: 3 });
+    expect(tableOf(tables, 'T1').notes).not.toContainEqual(expect.stringContaining('different numbers'));
+  });
+
   it('says that seeds are too few in place of a p', () => {
     const few = planOf(SUITE.replace('seeds: [0, 1, 2]', 'seeds: [0, 1]'));
     const found = rowsOf(few);

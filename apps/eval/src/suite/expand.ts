@@ -6,7 +6,14 @@ import { MILESTONES, runId } from '../runs/run-id.ts';
 import type { LoadedSuite } from './load.ts';
 import { matchWidth } from './match.ts';
 import { withOverrides } from './overrides.ts';
-import type { Suite, SuiteArm, SuiteAxis, SuiteTable, TableId } from './schema.ts';
+import {
+  type Suite,
+  type SuiteArm,
+  type SuiteAxis,
+  type SuiteTable,
+  seedsOf,
+  type TableId,
+} from './schema.ts';
 
 /** One point of a table's grids. */
 export interface Point {
@@ -52,11 +59,12 @@ export function expandSuite(loaded: LoadedSuite): Plan {
   const runs = new Map<string, PlannedRun>();
   const entries: Entry[] = [];
   for (const [id, table] of Object.entries(suite.tables) as [TableId, SuiteTable][]) {
-    const seeds = id === 'T9' ? (table.seeds ?? suite.seeds).slice(0, 1) : (table.seeds ?? suite.seeds);
+    const seeds = id === 'T9' ? seedsOf(suite, table).slice(0, 1) : seedsOf(suite, table);
     for (const point of pointsOf(table)) {
       // seeds outside arms, so that a suite that is stopped early has whole pairs
       for (const seed of seeds) {
         for (const arm of table.arms) {
+          if (suite.arms[arm]?.seeds?.includes(seed) === false) continue;
           const entry = { table: id, arm, point, seed };
           const planned = attempt(() => planRun(loaded, id, table, arm, point, seed));
           if ('reason' in planned) {
@@ -168,7 +176,7 @@ function measuresOf(
   seed: number,
 ): MeasureRequest[] {
   const shown =
-    id === 'T1' && arm === (table.reference ?? table.arms[0]) && seed === (table.seeds ?? suite.seeds)[0];
+    id === 'T1' && arm === (table.reference ?? table.arms[0]) && seed === seedsOf(suite, table)[0];
   return [
     ...(id === 'E' && table.lengths !== undefined
       ? [{ name: 'lengths' as const, lengths: table.lengths }]

@@ -4,7 +4,7 @@ import { SpectraError } from '@spectra/tensor';
 import { nearestKey, readTextFile } from '@spectra/trainer';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { type Suite, type SuiteAxis, suiteSchema } from './schema.ts';
+import { type Suite, type SuiteAxis, seedsOf, suiteSchema } from './schema.ts';
 
 export interface LoadedSuite {
   readonly path: string;
@@ -56,6 +56,9 @@ function references(suite: Suite): string[] {
     ),
     ...Object.entries(suite.tables).flatMap(([id, table]) => [
       ...table.arms.flatMap(arm => unknown(`tables.${id}.arms`, arm)),
+      ...table.arms
+        .filter(arm => suite.arms[arm]?.seeds?.some(seed => seedsOf(suite, table).includes(seed)) === false)
+        .map(arm => `tables.${id}.arms: ${arm} has none of the table's seeds`),
       ...(table.reference === undefined || table.arms.includes(table.reference)
         ? []
         : [`tables.${id}.reference: ${table.reference} is not among its arms`]),

@@ -44,6 +44,7 @@ const armSchema = z.strictObject({
     .boolean()
     .default(true)
     .describe('Whether it counts as a baseline; a row that does not is shown.'),
+  seeds: seeds.optional().describe('It is trained with no others, whatever its tables ask for.'),
   match: z
     .strictObject({
       arm: name.describe('The arm to be equal to.'),
@@ -115,3 +116,6 @@ export type Suite = z.infer<typeof suiteSchema>;
 export type SuiteArm = z.infer<typeof armSchema>;
 export type SuiteTable = z.infer<typeof tableSchema>;
 export type SuiteAxis = z.infer<typeof axisSchema>;
+
+/** The seeds of a table; an arm may have fewer. */
+export const seedsOf = (suite: Suite, table: SuiteTable): number[] => table.seeds ?? suite.seeds;

@@ -61,6 +61,18 @@ describe('expandSuite', () => {
     }
   });
 
+  it('trains an arm with its own seeds alone, of those of the table', () => {
+    const found = plan(SUITE.replace('label: Switch-2, set', 'label: Switch-2, seeds: [2, 0, 9], set'));
+    const seeds = (table: string, arm: string) =>
+      found.entries.filter(entry => entry.table === table && entry.arm === arm).map(({ seed }) => seed);
+    expect(seeds('T1', 'switch-2')).toEqual([0, 2]);
+    expect(seeds('E', 'switch-2')).toEqual([0]);
+    expect(seeds('T1', 'spectra')).toEqual([0, 1, 2]);
+    expect(() => plan(SUITE.replace('label: Switch-2, set', 'label: Switch-2, seeds: [1], set'))).toThrow(
+      "tables.E.arms: switch-2 has none of the table's seeds",
+    );
+  });
+
   it('asks a run for what all of its tables want', () => {
     const { runs, entries } = plan();
     const first = entries.find(({ table, arm, seed }) => table === 'E' && arm === 'spectra' && seed === 0)!;

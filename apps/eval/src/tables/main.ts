@@ -47,6 +47,9 @@ function reachedTable(results: TableResults): Table {
   ];
   const notes = [
     'Mean ± standard deviation over seeds. Every number is of held-out text under the causal rule unless its column says otherwise; domains are perplexities.',
+    ...(new Set(arms.map(({ rows, failures, missing }) => rows.length + failures.length + missing)).size > 1
+      ? ['Arms have different numbers of seeds; T13 compares two on those that both have.']
+      : []),
     ...(arms.some(({ causal }) => !causal)
       ? [
           'In brackets: the loss under a training rule that reads later tokens. It is no fair score and counts nowhere.',

@@ -23,6 +23,7 @@ export function significanceTable(results: TableResults): Table {
     const ratio = flops === undefined ? undefined : ratioTo(other.rows[0]?.cost?.flops, flops);
     const baseline = other.counted && ratio !== undefined && Math.abs(ratio - 1) <= FLOPS_TOLERANCE;
     const cells: Cell[] = [
+      comparison.seeds.length === 0 ? null : { value: comparison.seeds.length },
       difference === undefined ? null : { value: difference },
       test === undefined ? null : interval(differences),
       test === undefined ? null : { value: test.t },
@@ -48,6 +49,7 @@ export function significanceTable(results: TableResults): Table {
     title: TITLES.T13,
     head: `${reference.label} against`,
     columns: [
+      { name: 'pairs', title: 'Seeds that both have', decimals: 0 },
       {
         name: 'difference',
         title: `Loss of ${reference.label} minus the other’s, mean over paired seeds`,
