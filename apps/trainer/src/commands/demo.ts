@@ -68,9 +68,10 @@ async function train(
 ): Promise<Trained | undefined> {
   const config = loadConfig(join(configsFolder(), file), overrides);
   const folder = newRunFolder(config, true);
-  const { steps, settle_steps: settle = 0, workers } = config.train;
+  const { steps, causal_steps: causal = 0, settle_steps: settle = 0, workers } = config.train;
+  const last = causal > 0 ? `, the last ${causal} by the rule of decoding,` : '';
   const passes = settle > 0 ? ` and ${settle} passes that settle prices` : '';
-  console.error(`Training ${config.name} for ${steps} steps${passes} on ${workers} threads.`);
+  console.error(`Training ${config.name} for ${steps} steps${last}${passes} on ${workers} threads.`);
   const outcome = await runTraining(config, { folder, resume: false, interrupt });
   try {
     if ('signal' in outcome) {
