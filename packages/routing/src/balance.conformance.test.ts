@@ -56,3 +56,20 @@ it('S-BASE is nearly balanced over its batch and not without one', async () => {
   expect(causal.violation).toBeGreaterThan(0.5);
   release(router, x);
 });
+
+it('S-BASE ranks experts whose share of the plan is too small for a float', async () => {
+  const router = new SinkhornRouter({ experts: 3, hidden: 3, k: 2, temperature: 0.05 });
+  router.gate.variable.assign(tf.eye(3));
+  // by symmetry the prices are equal: each token's second expert is that of its second logit
+  const x = tf.tensor3d(
+    [
+      [0, -6, -5.5],
+      [-5.5, 0, -6],
+      [-6, -5.5, 0],
+    ].flat(),
+    [1, 3, 3],
+  );
+  const routing = router.route(x, { balance: 'batch', training: true, step: 0 });
+  expect([...(await routing.indices.data<'int32'>())]).toEqual([0, 2, 1, 0, 2, 1]);
+  release(router, x, routing);
+});

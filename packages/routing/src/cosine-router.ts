@@ -44,7 +44,6 @@ export class CosineRouter extends TopKRouter {
     const { experts, hidden, prefix = '', rng = new Rng(0), temperature = 0.3, ...rest } = options;
     const dimension = options.dimension ?? Math.max(2, Math.floor(experts / 2));
     super({
-      normalise: options.k > 1,
       balanceLoss: 0.01,
       ...rest,
       experts,

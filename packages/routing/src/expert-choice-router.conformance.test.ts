@@ -74,6 +74,29 @@ describe('expert choice', () => {
     release(router, other, x, routing, again);
   });
 
+  test('a threshold that one batch set gives every expert as many of its tokens as the batch rule', async () => {
+    for (const sizes of [
+      { experts: 4, k: 2 },
+      { experts: 1, k: 1 },
+    ]) {
+      const router = expertChoice(sizes);
+      const x = tokensOf(11);
+      const routing = router.route(x, context('batch'));
+      router.commit([await statisticsOf(routing)]);
+      const causal = router.route(x, context('potentials'));
+      expect(await causal.load.data<'int32'>()).toEqual(await routing.load.data<'int32'>());
+      release(router, x, routing, causal);
+    }
+  });
+
+  test('a single expert takes every token from the start', async () => {
+    const router = expertChoice({ experts: 1, k: 1 });
+    const x = tokensOf(11);
+    const routing = router.route(x, context('none'));
+    expect([...(await routing.load.data<'int32'>())]).toEqual([TOKENS]);
+    release(router, x, routing);
+  });
+
   test('the gradient reaches the gate through the scores', async () => {
     const router = expertChoice({ experts: 4, k: 2 });
     const x = tokensOf(12);

@@ -12,7 +12,7 @@ import { TopKRouter } from './top-k-router.ts';
 export interface QuantileRouterOptions extends LinearGateOptions {
   /** Share of the old price that stays at a commit; 0 by default. */
   readonly momentum?: number;
-  /** Renormalise the k gates to sum 1; true by default. */
+  /** As `TopKRouterOptions`. */
   readonly normalise?: boolean;
   /** Coefficient of the z-loss; 0 by default. */
   readonly zLoss?: number;

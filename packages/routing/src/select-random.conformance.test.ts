@@ -102,13 +102,13 @@ function close(actual: Float32Array, expected: Float32Array): void {
   });
 }
 
-test('only scores above an expert’s threshold are chosen, NaN at padding is not read', async () => {
+test('only scores that reach an expert’s threshold are chosen, NaN at padding is not read', async () => {
   const scores = tf.tensor2d([0.5, 0.3, 0.2, 0.1, 0.2, 0.7, Number.NaN, Number.NaN, Number.NaN], [3, 3]);
-  const above = tf.tensor1d([0.4, 0.2, 0.2]);
+  const atLeast = tf.tensor1d([0.4, 0.2, 0.2]);
   const mask = tf.tensor1d([1, 1, 0]);
-  const found = selectTopK(scores, 3, { above, mask });
-  expect([...(await found.data())]).toEqual([0, 1, -1, 2, -1, -1, -1, -1, -1]);
-  tf.dispose([scores, above, mask, found]);
+  const found = selectTopK(scores, 3, { atLeast, mask });
+  expect([...(await found.data())]).toEqual([0, 1, 2, 2, 1, -1, -1, -1, -1]);
+  tf.dispose([scores, atLeast, mask, found]);
 });
 
 test('no tokens', () => {

@@ -11,25 +11,25 @@ import { checkScores, liveRows, selectionSizes } from './selection.ts';
 type Inputs = {
   readonly scores: Tensor;
   readonly mask: Tensor | undefined;
-  readonly above: Tensor | undefined;
+  readonly atLeast: Tensor | undefined;
 };
 
 const op = defineOp<Inputs, SelectionSizes>({
   name: 'SelectTopK',
   readsBack: true,
-  reference: ({ scores, mask, above }, sizes) => {
+  reference: ({ scores, mask, atLeast }, sizes) => {
     const values = scores.dataSync<'float32'>();
     const rows = liveRows(mask?.dataSync(), sizes.tokens);
     checkScores(values, sizes.experts, rows, 'selectTopK');
-    const indices = topK(values, rows, sizes, above?.dataSync());
+    const indices = topK(values, rows, sizes, atLeast?.dataSync());
     return [tensor2d(indices, [sizes.tokens, sizes.k], 'int32')];
   },
   kernels: { wasm: topKWasm, webgpu: topKOnDevice },
 });
 
 export interface TopKOptions extends SelectionOptions {
-  /** [E] float32: expert e is chosen only by scores above `above[e]`; slots that stay empty are −1. */
-  readonly above?: Tensor1D;
+  /** [E] float32: expert e is chosen only by scores of at least `atLeast[e]`; slots that stay empty are −1. */
+  readonly atLeast?: Tensor1D;
 }
 
 /**
@@ -44,9 +44,9 @@ export interface TopKOptions extends SelectionOptions {
  */
 export function selectTopK(scores: Tensor2D, k: number, options: TopKOptions = {}): Tensor2D {
   const sizes = selectionSizes(scores, k, options, 'selectTopK');
-  if (options.above !== undefined) checkShape(options.above.shape, [sizes.experts], 'selectTopK above');
+  if (options.atLeast !== undefined) checkShape(options.atLeast.shape, [sizes.experts], 'selectTopK atLeast');
   return noGrad(() => {
     if (sizes.tokens === 0) return zeros([0, k], 'int32') as Tensor2D;
-    return op({ scores, mask: options.mask, above: options.above }, sizes)[0] as Tensor2D;
+    return op({ scores, mask: options.mask, atLeast: options.atLeast }, sizes)[0] as Tensor2D;
   });
 }

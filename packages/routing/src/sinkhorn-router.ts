@@ -45,7 +45,10 @@ export class SinkhornRouter extends TopKRouter {
   protected override choose(scores: Tensor2D, input: GateInput, context: RouteContext): Tensor2D {
     if (context.balance !== 'batch') return super.choose(scores, input, context);
     const { temperature: epsilon, iterations, tolerance } = this;
-    const { plan } = sinkhorn(tf.neg(input.logits), { epsilon, iterations, tolerance, mask: input.mask });
-    return this.ranked(this.best(plan, input), scores, input);
+    const cost = tf.neg(input.logits);
+    const { g } = sinkhorn(cost, { epsilon, iterations, tolerance, mask: input.mask });
+    // a row of log P but for its own potential: P underflows where the logits differ by a hundred temperatures
+    const rank = tf.sub<Tensor2D>(g, tf.div(cost, epsilon));
+    return this.ranked(this.best(rank, input), scores, input);
   }
 }

@@ -3,10 +3,7 @@ import type { LinearGateOptions } from './linear-gate.ts';
 import { TopKRouter } from './top-k-router.ts';
 
 export interface SoftmaxTopKOptions extends LinearGateOptions {
-  /**
-   * Renormalise the k probabilities to sum 1 (Mixtral), or use them as they are (Switch, whose single gate would
-   * otherwise be 1 and carry no gradient); by default for k ≥ 2.
-   */
+  /** Renormalise the k probabilities to sum 1 (Mixtral), or use them as they are (Switch); by default for k ≥ 2. */
   readonly normalise?: boolean;
   /** Coefficient of the load-balancing loss; 0.01 by default. */
   readonly balanceLoss?: number;
@@ -22,6 +19,6 @@ export class SoftmaxTopKRouter extends TopKRouter {
   override readonly kind = 'softmax-topk';
 
   constructor(options: SoftmaxTopKOptions) {
-    super({ normalise: options.k > 1, balanceLoss: 0.01, ...options });
+    super({ balanceLoss: 0.01, ...options });
   }
 }

@@ -22,7 +22,10 @@ export interface TopKRouterOptions extends LinearGateOptions {
   readonly keptGroups?: number;
   /** How many of its best scores a group counts by; 2 by default, more where experts have copies. */
   readonly groupTop?: number;
-  /** Divide the k gates by their sum (raw scores: their softmax, which they need); true by default. */
+  /**
+   * Divide the k gates by their sum, or use them as they are: a single gate would else be 1 and carry no gradient. By default
+   * for k ≥ 2, and always for raw scores, whose gates are their softmax.
+   */
   readonly normalise?: boolean;
   /** Factor on the gates; 1 by default. */
   readonly scale?: number;

@@ -24,6 +24,10 @@ function make({ c, ...options }: Options): TopKRouter {
   return router;
 }
 
+/** x·Wᵀ [N,E]. */
+const logitsOf = (router: TopKRouter, x: Tensor3D): Tensor2D =>
+  tf.matMul(tf.reshape(x, [TOKENS, HIDDEN]), router.gate.variable as unknown as Tensor2D, false, true);
+
 /** Experts by falling value, the lowest first among equals. */
 const ranked = (values: readonly number[]): number[] =>
   values.map((_, e) => e).sort((a, b) => values[b]! - values[a]! || a - b);
@@ -140,6 +144,7 @@ it('keeps a score that its correction would swallow', async () => {
     scores: 'sigmoid',
     correction: true,
     scale: 3,
+    normalise: true,
   });
   router.gate.variable.assign(tf.tensor2d([[-18], [-17]]));
   router.loadState({ correction_bias: { shape: [2], data: Float32Array.from([12, 11]) } });
@@ -173,6 +178,47 @@ it('balances without a loss: the bias of idle experts rises, of busy ones falls'
   let last = first;
   for (let step = 0; step < 120; step++) last = Math.min(last, await spread());
   expect(last).toBeLessThan(first / 2);
+  release(x, router);
+});
+
+it.each(['softmax', 'sigmoid', 'raw'] as const)(
+  'the gate of one %s expert is what it learns by',
+  async scores => {
+    const router = make({ k: 1, scores });
+    const x = tokensOf(3);
+    const routing = router.route(x, context('none', undefined, false));
+    const best = tf.max(
+      scores === 'sigmoid' ? tf.sigmoid(logitsOf(router, x)) : tf.softmax(logitsOf(router, x)),
+      1,
+    );
+    const ones = new Array<number>(TOKENS).fill(1);
+    // a raw score is no gate, and the softmax of one is 1
+    await expectClose(routing.weights, scores === 'raw' ? ones : await best.data<'float32'>(), {
+      tolerance: 1e-6,
+    });
+    const { value, grads } = tf.variableGrads(
+      () => tf.sum(router.route(x, context('none', undefined, false)).weights) as tf.Scalar,
+    );
+    const slopes = await grads[router.gate.variable.name]!.data<'float32'>();
+    expect(slopes.some(slope => Math.abs(slope) > 1e-4)).toBe(scores !== 'raw');
+    tf.dispose([value, grads, best]);
+    release(x, routing, router);
+  },
+);
+
+it.each([-47, -56, -90, -200])('sigmoids of logits near %f have a finite gradient', async logit => {
+  const router = new TopKRouter({
+    ...{ experts: 4, hidden: 1, k: 2, scores: 'sigmoid' },
+    sequenceLoss: 1,
+    balanceLoss: 1,
+  });
+  router.gate.variable.assign(tf.tensor2d([logit, logit - 1, logit - 2, logit - 3], [4, 1]));
+  const x = tf.ones([1, 3, 1]) as Tensor3D;
+  const { value, grads } = tf.variableGrads(() => router.route(x, context('none')).loss);
+  for (const tensor of [value, grads[router.gate.variable.name]!]) {
+    expect((await tensor.data<'float32'>()).every(Number.isFinite)).toBe(true);
+  }
+  tf.dispose([value, grads]);
   release(x, router);
 });
 

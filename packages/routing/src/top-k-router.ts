@@ -59,7 +59,7 @@ export class TopKRouter implements Router {
       groups: options.groups ?? 1,
       keptGroups: options.keptGroups ?? 1,
       groupTop: options.groupTop ?? 2,
-      normalise: options.normalise ?? true,
+      normalise: options.normalise ?? (options.k > 1 || options.scores === 'raw'),
       scale: options.scale ?? 1,
       balanceLoss: options.balanceLoss ?? 0,
       sequenceLoss: options.sequenceLoss ?? 0,
@@ -161,8 +161,8 @@ export class TopKRouter implements Router {
   /** The scores as shares of 1, 0 at padding. */
   private probabilities(scores: Tensor2D, input: GateInput): Tensor2D {
     if (this.options.scores !== 'sigmoid') return gateProbabilities(input);
-    // sigmoids of far negative logits may all be 0 in float32
-    const shares = tf.div(scores, tf.maximum(tf.sum(scores, 1, true), 1e-30)) as Tensor2D;
+    // sigmoids of far negative logits may all be 0 in float32; and the gradient divides by the square of their sum
+    const shares = tf.div(scores, tf.maximum(tf.sum(scores, 1, true), 1e-18)) as Tensor2D;
     return input.mask === undefined ? shares : (tf.mul(shares, tf.expandDims(input.mask, 1)) as Tensor2D);
   }
 

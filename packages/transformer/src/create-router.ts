@@ -33,7 +33,7 @@ export function createRouter(router: LayerRouterConfig, gate: LayerGate): Router
     }
     case 'quantile': {
       const { momentum, normalise, z_loss: zLoss } = router;
-      return new QuantileRouter({ ...gate, momentum, normalise, zLoss });
+      return new QuantileRouter({ ...gate, ...given(normalise), momentum, zLoss });
     }
     case 'expert-choice':
       return new ExpertChoiceRouter({ ...gate, capacityFactor: router.capacity_factor, rho: router.rho });
@@ -58,11 +58,13 @@ function topKRouter(router: TopKRouterConfig, gate: LayerGate): TopKRouter {
     sequence_loss,
     z_loss,
     orthogonality_loss,
+    normalise,
     ...same
   } = router;
   return new TopKRouter({
     ...gate,
     ...same,
+    ...given(normalise),
     correctionRate: correction_rate,
     keptGroups: kept_groups,
     groupTop: group_top,
@@ -81,5 +83,8 @@ export function softmaxOptions(router: {
   readonly z_loss: number;
 }): { normalise?: boolean; balanceLoss: number; zLoss: number } {
   const { normalise, balance_loss: balanceLoss, z_loss: zLoss } = router;
-  return { ...(normalise === undefined ? {} : { normalise }), balanceLoss, zLoss };
+  return { ...given(normalise), balanceLoss, zLoss };
 }
+
+const given = (normalise: boolean | undefined): { normalise?: boolean } =>
+  normalise === undefined ? {} : { normalise };

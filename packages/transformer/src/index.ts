@@ -33,6 +33,12 @@ export { type MoeConfig, moeConfigSchema } from './moe-config.ts';
 export { MOE_OVERRIDE, type MoeOverride, type MoeOverrideInput, moeOverrideSchema } from './moe-override.ts';
 export { type RopeScaling, ropeScalingSchema } from './rope-scaling.ts';
 export { inverseFrequencies } from './rotary-frequencies.ts';
-export { type RouterConfig, type RouterKind, routerConfigSchema } from './router-config.ts';
+export {
+  expertGroups,
+  gatesSumToOneAt,
+  type RouterConfig,
+  type RouterKind,
+  routerConfigSchema,
+} from './router-config.ts';
 export * from './sampling.ts';
 export { type SpectraRouterConfig, spectra } from './spectra-router-config.ts';

@@ -1,6 +1,6 @@
 /** Mixture-of-experts layers and their routers, as data. */
 import { z } from 'zod';
-import { isTopK, routerConfigSchema, type TopKRouterConfig } from './router-config.ts';
+import { expertGroups, isTopK, routerConfigSchema, type TopKRouterConfig } from './router-config.ts';
 
 const positiveInteger = z.int().positive();
 
@@ -26,7 +26,7 @@ export const moeConfigSchema = z
   .superRefine(({ experts, k, router }, context) => {
     const issue = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
     if (k > experts) issue(['k'], `${k} experts per token, but there are only ${experts}.`);
-    const groups = router.kind === 'spectra' ? router.groups : 1;
+    const groups = expertGroups(router);
     if (experts % groups !== 0 || k % groups !== 0) {
       issue(['router', 'groups'], `experts ${experts} and k ${k} must be multiples of groups ${groups}.`);
     }
@@ -37,7 +37,7 @@ export const moeConfigSchema = z
         `${k} experts cannot be chosen from ${kept} of ${all} groups of ${experts}.`,
       );
     }
-    if (isTopK(router) && router.scores === 'raw' && !router.normalise) {
+    if (isTopK(router) && router.scores === 'raw' && router.normalise === false) {
       issue(['router', 'normalise'], 'raw scores are no gates: they need it.');
     }
   });

@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import type { Architecture, MoeShape } from './architecture.ts';
 import type { ConfigFile } from './config-file.ts';
-import { routerConfigSchema } from './router-config.ts';
+import { expertGroups, routerConfigSchema } from './router-config.ts';
 
 const positiveInteger = z.int().positive();
 
@@ -71,7 +71,7 @@ export function overrideMoe(architecture: Architecture, value: unknown, file: Co
 
 function checkMoe({ experts, k, copies = 1, router }: MoeShape, file: ConfigFile): void {
   if (k > experts) throw file.invalid(`${MOE_OVERRIDE}: k ${k} is more than the ${experts} experts.`);
-  const groups = router.kind === 'spectra' ? router.groups : 1;
+  const groups = expertGroups(router);
   const unit = copies * groups;
   if (experts % unit !== 0 || k % unit !== 0) {
     throw file.invalid(

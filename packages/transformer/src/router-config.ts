@@ -37,7 +37,7 @@ const topKRouterSchema = z.strictObject({
   group_top: positiveInteger
     .default(2)
     .describe('How many of its best scores a group counts by; more where experts have copies.'),
-  normalise: z.boolean().default(true).describe('Whether the k gates are made to sum to 1.'),
+  normalise: gatesSumToOne,
   scale: z.number().positive().default(1).describe('Factor on the gates.'),
   balance_loss: balanceLoss.default(0),
   sequence_loss: weight.default(0).describe('Weight of the same within each sequence (DeepSeek-V3).'),
@@ -95,7 +95,7 @@ const sinkhornRouterSchema = z.strictObject({
 const quantileRouterSchema = z.strictObject({
   kind: z.literal('quantile'),
   momentum: momentum.default(0).describe('Share of the old price that stays at a step.'),
-  normalise: z.boolean().default(true).describe('Whether the k gates are made to sum to 1.'),
+  normalise: gatesSumToOne,
   z_loss: zLoss,
 });
 
@@ -165,6 +165,17 @@ export type RouterKind = RouterConfig['kind'];
 const PRESETS = ['topk', 'deepseek-v3', 'simbal', 'ernie'] as const;
 /** The kinds that are a `TopKRouter`. */
 export type TopKRouterConfig = Extract<RouterConfig, { kind: (typeof PRESETS)[number] }>;
+
+/** Groups of experts in which plan, choice and gates are each group's own; only SPECTRA's router has several. */
+export const expertGroups = (router: RouterConfig): number => (router.kind === 'spectra' ? router.groups : 1);
+
+/** Whether a token's k gates are made to sum to 1: as told, else for k ≥ 2 and for raw scores, which are no gates. */
+export function gatesSumToOneAt(
+  { normalise, scores }: { readonly normalise?: boolean | undefined; readonly scores?: string },
+  k: number,
+): boolean {
+  return normalise ?? (k >= 2 || scores === 'raw');
+}
 
 export function isTopK(router: RouterConfig): router is TopKRouterConfig {
   return (PRESETS as readonly string[]).includes(router.kind);

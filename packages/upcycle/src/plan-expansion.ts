@@ -3,6 +3,7 @@ import type { ModelStore, StoredEntry } from '@spectra/checkpoint';
 import { checkValue, SpectraError } from '@spectra/tensor';
 import {
   describeModel,
+  gatesSumToOneAt,
   type Json,
   MOE_OVERRIDE,
   type ModelDescription,
@@ -110,15 +111,19 @@ interface RouterChange {
 /** What changes of the router, where the same options would not give the same gates. */
 function routerChange({ router, experts, k, copies = 1 }: MoeShape): RouterChange {
   if (copies > 1 || (router.kind !== 'topk' && router.kind !== 'softmax-topk')) return { copies: 2 * copies };
-  if (router.kind === 'softmax-topk') return { router: { ...router, normalise: router.normalise ?? k >= 2 } };
-  const { groups, kept_groups: kept, group_top: top, normalise, scores, scale } = router;
+  const normalise = gatesSumToOneAt(router, k);
+  if (router.kind === 'softmax-topk') return { router: { ...router, normalise } };
+  const { groups, kept_groups: kept, group_top: top, scores, scale } = router;
   const limited = kept < groups;
+  // what is left to the default is another for twice as many experts
+  const turned = normalise !== gatesSumToOneAt(router, 2 * k);
   // gates of a softmax halve by themselves
   const halved = !normalise && scores === 'sigmoid';
-  if (!limited && !halved) return {};
+  if (!limited && !halved && !turned) return {};
   return {
     router: {
       ...router,
+      ...(turned ? { normalise } : {}),
       ...(limited ? { group_top: 2 * Math.min(top, experts / groups) } : {}),
       ...(halved ? { scale: scale / 2 } : {}),
     },

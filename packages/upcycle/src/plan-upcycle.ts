@@ -4,6 +4,7 @@ import { checkValue } from '@spectra/tensor';
 import {
   bindTensors,
   describeModel,
+  expertGroups,
   type Json,
   MOE_OVERRIDE,
   type ModelDescription,
@@ -127,7 +128,7 @@ function targetConfig(source: ModelDescription, resolved: Resolved, shared?: Sha
   const grouped = router.kind === 'spectra' && parts > 1 ? { ...router, groups: parts } : router;
   checkValue(
     router.kind !== 'spectra' || parts === 1 || router.groups === 1 || router.groups === parts,
-    `the router has groups ${router.kind === 'spectra' ? router.groups : 1}, but there are ${parts} parts.`,
+    `the router has groups ${expertGroups(router)}, but there are ${parts} parts.`,
     'upcycle router',
   );
   const override = {
@@ -171,7 +172,7 @@ function inexact(resolved: Resolved, { router, k }: MoeShape, shared: SharedStar
   if (resolved.noise > 0) return 'noise is added to the experts';
   if (resolved.drop > 0) return 'a share of the units is drawn anew';
   // SPECTRA's sum to 1 in each of its groups
-  const wanted = router.kind === 'spectra' ? router.groups : 1;
+  const wanted = expertGroups(router);
   const sums = gateSum(router, k) === wanted;
   return sums ? undefined : `the gates of this '${router.kind}' router do not sum to 1`;
 }

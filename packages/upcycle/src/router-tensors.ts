@@ -2,7 +2,13 @@
 import { sizeOf } from '@spectra/checkpoint';
 import type { HostArray, Router } from '@spectra/routing';
 import { BlankRng, Rng, readTensors } from '@spectra/tensor';
-import { type Architecture, createRouters, type NamedShape, type RouterConfig } from '@spectra/transformer';
+import {
+  type Architecture,
+  createRouters,
+  gatesSumToOneAt,
+  type NamedShape,
+  type RouterConfig,
+} from '@spectra/transformer';
 import type { Tensor } from '@tensorflow/tfjs-core';
 
 export interface RouterTensor extends NamedShape {
@@ -100,14 +106,13 @@ export function gateSum(router: RouterConfig, k: number): number | undefined {
     case 'deepseek-v3':
     case 'simbal':
     case 'ernie':
-      return router.normalise ? router.scale : undefined;
+      return gatesSumToOneAt(router, k) ? router.scale : undefined;
     case 'quantile':
-      return router.normalise ? 1 : undefined;
     case 'softmax-topk':
     case 'cosine':
     case 'rmoe':
     case 'gru-switch':
-      return (router.normalise ?? k >= 2) ? 1 : undefined;
+      return gatesSumToOneAt(router, k) ? 1 : undefined;
     case 'hash':
     case 'random':
       return 1;

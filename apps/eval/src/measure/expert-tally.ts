@@ -16,10 +16,13 @@ export class ExpertTally {
   columnError: number | null = null;
   private readonly vectorSums: Float64Array[] = [];
   private readonly experts: number;
+  private readonly groups: number;
   private vectorTokens = 0;
 
-  constructor(experts: number, data: Pick<TrainingData, 'tokenizer'>) {
+  /** `groups`: of experts, in each of which a row of the plan sums to 1. */
+  constructor(experts: number, groups: number, data: Pick<TrainingData, 'tokenizer'>) {
     this.experts = experts;
+    this.groups = groups;
     this.keywords = new ExpertKeywords(experts, data.tokenizer);
     this.served = new Float64Array(experts);
     this.losses = new Float64Array(experts);
@@ -44,23 +47,26 @@ export class ExpertTally {
     this.addVectors(decisions, tokens.documents.filter(d => d >= 0).length);
   }
 
-  /** P of the training rule: its rows should sum to 1, its columns to N/E. */
+  /** P of the training rule: in each of m groups its rows should sum to 1, and its columns to m·N/E. */
   addTraining({ tokens }: HeldOutBatch, decisions: readonly RoutingObservation[]): void {
+    const size = this.experts / this.groups;
     const live = tokens.documents.reduce((n, d) => n + (d >= 0 ? 1 : 0), 0);
     for (const { probabilities } of decisions) {
       if (probabilities === undefined) continue;
       const columns = new Float64Array(this.experts);
       for (let t = 0; t < tokens.documents.length; t++) {
         if (tokens.documents[t]! < 0) continue;
-        let row = 0;
-        for (let e = 0; e < this.experts; e++) {
-          const value = probabilities[t * this.experts + e]!;
-          row += value;
-          columns[e]! += value;
+        for (let from = 0; from < this.experts; from += size) {
+          let row = 0;
+          for (let e = from; e < from + size; e++) {
+            const value = probabilities[t * this.experts + e]!;
+            row += value;
+            columns[e]! += value;
+          }
+          this.rowError = Math.max(this.rowError ?? 0, Math.abs(row - 1));
         }
-        this.rowError = Math.max(this.rowError ?? 0, Math.abs(row - 1));
       }
-      const share = live / this.experts;
+      const share = (live * this.groups) / this.experts;
       const worst = columns.reduce((most, sum) => Math.max(most, Math.abs(sum - share) / share), 0);
       this.columnError = Math.max(this.columnError ?? 0, worst);
     }

@@ -13,6 +13,7 @@ import {
   runFolderAt,
   runTraining,
 } from '@spectra/trainer';
+import { expertGroups } from '@spectra/transformer';
 import { thinCurves } from '../measure/curves.ts';
 import { ExpertTally } from '../measure/expert-tally.ts';
 import { measureLengths } from '../measure/lengths.ts';
@@ -47,7 +48,9 @@ export async function executeJob(job: Job, folder: string, interrupt: Interrupt)
   const tally =
     moe === undefined
       ? undefined
-      : new ExpertTally(moe.experts, { tokenizer: await openTokenizer(run.config.data.tokenizer) });
+      : new ExpertTally(moe.experts, expertGroups(moe.router), {
+          tokenizer: await openTokenizer(run.config.data.tokenizer),
+        });
   const outcome = await train(run, runs, interrupt, tally);
   try {
     if ('signal' in outcome) return false;

@@ -7,7 +7,7 @@ import {
   ruleAgreement,
 } from '@spectra/monitor';
 import type { Balance, Routing } from '@spectra/routing';
-import type { DecoderModel } from '@spectra/transformer';
+import { type DecoderModel, expertGroups } from '@spectra/transformer';
 import * as tf from '@tensorflow/tfjs-core';
 import { lossOf, maskOf, type TokenArrays } from '../training/micro-batch.ts';
 
@@ -106,14 +106,14 @@ class RuleTally {
     this.balance = balance;
     this.sums = names.map(() => ({ loss: 0, tokens: 0 }));
     const [router] = model.routers;
-    const k = model.architecture.moe?.k;
+    const { moe } = model.architecture;
     this.monitor =
       router === undefined
         ? undefined
         : new RoutingMonitor({
             experts: router.experts,
             domains: names,
-            ...(k === undefined ? {} : { expertsPerToken: k }),
+            ...(moe === undefined ? {} : { expertsPerToken: moe.k, groups: expertGroups(moe.router) }),
             reservoir,
           });
   }

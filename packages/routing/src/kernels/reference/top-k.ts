@@ -3,19 +3,19 @@ import type { SelectionSizes } from '../../selection.ts';
 
 /**
  * The k best experts of each row, k/m of each of m groups, by falling score (ties: the lowest expert); −1 in every slot
- * of other rows and in slots for which no expert of the group has a score above `above[e]`.
+ * of other rows and in slots for which no expert of the group has a score of at least `atLeast[e]`.
  */
 export function topK(
   scores: Float32Array,
   rows: Uint32Array,
   sizes: SelectionSizes,
-  above?: ArrayLike<number>,
+  atLeast?: ArrayLike<number>,
 ): Int32Array {
   const { experts, k, groups } = sizes;
   const indices = new Int32Array(sizes.tokens * k).fill(-1);
   for (const t of rows) {
     let end = t * k;
-    for (let g = 0; g < groups; g++) end = bestOfGroup(scores, indices, t, g, sizes, end, above);
+    for (let g = 0; g < groups; g++) end = bestOfGroup(scores, indices, t, g, sizes, end, atLeast);
     if (groups > 1) sortSlots(indices, t * k, end, scores, t * experts);
   }
   return indices;
@@ -29,7 +29,7 @@ export function bestOfGroup(
   g: number,
   { experts, k, groups }: SelectionSizes,
   start: number,
-  above?: ArrayLike<number>,
+  atLeast?: ArrayLike<number>,
 ): number {
   const row = t * experts;
   const last = ((g + 1) * experts) / groups;
@@ -39,7 +39,7 @@ export function bestOfGroup(
   for (let e = (g * experts) / groups; e < last; e++) {
     const score = scores[row + e]!;
     if (end === full && !(score > worst)) continue;
-    if (above !== undefined && !(score > above[e]!)) continue;
+    if (atLeast !== undefined && !(score >= atLeast[e]!)) continue;
     let j = end === full ? end - 1 : end++;
     while (j > start && score > scores[row + indices[j - 1]!]!) {
       indices[j] = indices[j - 1]!;

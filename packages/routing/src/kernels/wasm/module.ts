@@ -12,7 +12,7 @@ interface RoutingKernels {
     groups: number,
     scores: number,
     mask: number,
-    above: number,
+    atLeast: number,
     indices: number,
   ): void;
   acceptanceWork(tokens: number, k: number, groups: number): number;

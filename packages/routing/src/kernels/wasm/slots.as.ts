@@ -5,10 +5,10 @@
 
 /**
  * Writes the best experts `from` … `to`−1 of a row of scores to `indices` from `start` on, at most up to `full`, those with a
- * score above `above[e]` where it is not 0; where they end. Insertion into a sorted list: an expert that is no better than
+ * score of at least `atLeast[e]` where it is not 0; where they end. Insertion into a sorted list: an expert that is no better than
  * the list's last is passed over, four at a time.
  */
-export function bestOf(row: usize, from: i32, to: i32, indices: usize, start: i32, full: i32, above: usize): i32 {
+export function bestOf(row: usize, from: i32, to: i32, indices: usize, start: i32, full: i32, atLeast: usize): i32 {
   let end = start;
   let worst: f32 = -Infinity;
   for (let e = from; e < to; e++) {
@@ -19,7 +19,7 @@ export function bestOf(row: usize, from: i32, to: i32, indices: usize, start: i3
     }
     const score = load<f32>(at(row, e));
     if (end == full && !(score > worst)) continue;
-    if (above != 0 && !(score > load<f32>(at(above, e)))) continue;
+    if (atLeast != 0 && !(score >= load<f32>(at(atLeast, e)))) continue;
     let j = end == full ? end - 1 : end++;
     while (j > start) {
       const other = load<i32>(at(indices, j - 1));

@@ -6,17 +6,17 @@ import { checkScores, liveRows } from '../../selection.ts';
 import { maskAddress } from './mask.ts';
 import { kernels } from './module.ts';
 
-type Inputs = { scores: Tensor; mask: Tensor | undefined; above: Tensor | undefined };
+type Inputs = { scores: Tensor; mask: Tensor | undefined; atLeast: Tensor | undefined };
 
 export function topKWasm(
-  { scores, mask, above }: KernelInputs<Inputs>,
+  { scores, mask, atLeast }: KernelInputs<Inputs>,
   { tokens, experts, k, groups }: SelectionSizes,
   call: WasmCall,
 ): TensorInfo[] {
   const module = kernels(call.backend);
   const indices = call.output([tokens, k], 'int32');
   const live = maskAddress(mask, tokens, call);
-  const [from, bound] = [call.address(scores), call.addressOr0(above)];
+  const [from, bound] = [call.address(scores), call.addressOr0(atLeast)];
   checkScoresAt(from, live, tokens, experts, call, 'selectTopK');
   module.topK(tokens, experts, k, groups, from, live, bound, call.address(indices));
   return [indices];

@@ -7,15 +7,15 @@ import { selectionFunctions } from './select-wgsl.ts';
 interface Inputs {
   readonly scores: TensorInfo;
   readonly mask: TensorInfo | undefined;
-  readonly above: TensorInfo | undefined;
+  readonly atLeast: TensorInfo | undefined;
 }
 
 const WORKGROUP = 64;
 
 export function topKOnDevice(inputs: Inputs, sizes: SelectionSizes, backend: WebGPUBackend): TensorInfo[] {
-  const { scores, mask, above } = inputs;
+  const { scores, mask, atLeast } = inputs;
   const { indices } = runShader(backend, {
-    inputs: { scores, mask, above },
+    inputs: { scores, mask, atLeast },
     outputs: { indices: { shape: [sizes.tokens, sizes.k], dtype: 'int32' } },
     types: { scores: 'u32' },
     sizes: { tokens: sizes.tokens },
@@ -23,7 +23,7 @@ export function topKOnDevice(inputs: Inputs, sizes: SelectionSizes, backend: Web
     workgroups: Math.ceil(sizes.tokens / WORKGROUP),
     declarations: `${selectionFunctions(sizes)}
 fn admitted(t: u32, e: u32, key: u32) -> bool {
-  ${above === undefined ? 'return true;' : 'return bitcast<f32>(scores[t * E + e]) > above[e];'}
+  ${atLeast === undefined ? 'return true;' : 'return bitcast<f32>(scores[t * E + e]) >= atLeast[e];'}
 }`,
     body: `
   let t = group * WORKGROUP + lane;
