@@ -81,6 +81,10 @@ describe('a mixture with a router of ours and its expansion compute the same', (
     ...['topk', 'deepseek-v3', 'simbal', 'ernie', 'quantile', 'cosine', 'rmoe', 'gru-switch', 's-base'].map(
       (kind): [string, Record<string, unknown>, number] => [kind, {}, 2],
     ),
+    ['topk', {}, 1],
+    ['topk', { scores: 'sigmoid' }, 1],
+    ['deepseek-v3', {}, 1],
+    ['quantile', {}, 1],
     ['expert-choice', {}, 2],
     ['hash', { seed: 3 }, 2],
   ];

@@ -8,6 +8,7 @@ import { htmlReport } from '../report/html.ts';
 import { latexTables } from '../report/latex.ts';
 import { markdownReport } from '../report/markdown.ts';
 import { reportData } from '../report/report-data.ts';
+import { answerTo } from '../runs/measures.ts';
 import { Store } from '../schedule/store.ts';
 import type { Plan } from '../suite/expand.ts';
 import { allArms, rowsIn, tableResults } from '../tables/results.ts';
@@ -29,7 +30,8 @@ export function writeReport(asked: Plan, options: SuiteOptions): string {
   write('report.md', markdownReport(data, rows, 'figures'));
   write('tables.tex', latexTables(data.tables));
   write('tables.json', `${JSON.stringify(data.tables, null, 1)}\n`);
-  rmSync(join(folder, 'figures'), { recursive: true, force: true });
+  // a report that was here may have been of other runs
+  for (const part of ['figures', 'lm-eval']) rmSync(join(folder, part), { recursive: true, force: true });
   makeFolder(join(folder, 'figures'));
   for (const figure of data.figures) {
     for (const { name, text } of svgFiles(figure)) write(join('figures', name), text);
@@ -62,7 +64,7 @@ function writeHarnessFiles(plan: Plan, options: SuiteOptions, folder: string): v
   const main = tableResults(plan, 'T1', rowsIn(rowsFolder(options)));
   for (const { arm, rows } of main === undefined ? [] : allArms(main)) {
     for (const row of rows) {
-      const results = row.measures?.tasks?.value;
+      const results = answerTo({ name: 'tasks', tasks: plan.suite.tasks }, row.measures?.tasks);
       if (results === undefined) continue;
       const model = `${arm}-seed${row.seed}`;
       const target = join(folder, 'lm-eval', model);

@@ -100,12 +100,16 @@ function committer({ rows, announce }: Schedule): (message: string) => void {
   };
 }
 
-/** 1 if any run failed or was not valid: the rest of the suite is there all the same. */
-export function exitCodeOfPlan({ plan, store }: Schedule): number {
+/** 1 if any run failed, was not valid or was stopped: the rest of the suite is there all the same. */
+export function exitCodeOfPlan(schedule: Schedule): number {
+  const { plan, store } = schedule;
   const failed = store.runs(plan).filter(({ status }) => status === 'failed');
+  const known = new Set(failed.map(({ id }) => id));
+  const stopped = schedule.left().filter(({ id }) => !known.has(id));
   const invalid = plan.entries.filter(({ reason }) => reason !== undefined);
+  for (const { label } of stopped) console.error(`not finished: ${label}: its process was asked to stop`);
   for (const { label, code, reason } of failed) console.error(`failed: ${label}: ${code}: ${reason}`);
   for (const { table, arm, seed, reason } of invalid)
     console.error(`not valid: ${table} ${arm} seed ${seed}: ${reason}`);
-  return failed.length + invalid.length === 0 ? EXIT.ok : EXIT.failed;
+  return failed.length + stopped.length + invalid.length === 0 ? EXIT.ok : EXIT.failed;
 }

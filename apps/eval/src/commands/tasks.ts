@@ -4,8 +4,8 @@ import type { BackendName } from '@spectra/tensor';
 import { loadConfig, makeFolder, writeAtomically } from '@spectra/trainer';
 import { harnessResults } from '../report/harness.ts';
 import { evaluateTask } from '../tasks/evaluate-task.ts';
-import { resolveTask } from '../tasks/registry.ts';
-import type { TaskResult } from '../tasks/task.ts';
+import { checkTaskNames, resolveTask } from '../tasks/registry.ts';
+import type { Task, TaskResult } from '../tasks/task.ts';
 import { openModel } from './model.ts';
 
 interface TasksOptions {
@@ -19,6 +19,8 @@ interface TasksOptions {
 
 /** Answers tasks, writes results and samples as lm-evaluation-harness does, prints value ± standard error. */
 export async function tasksCommand(path: string, options: TasksOptions): Promise<void> {
+  const asked = options.tasks.split(',').map(name => name.trim());
+  checkTaskNames(asked);
   const { model, tokenizer, path: found, device } = await openModel(path, options.backend);
   try {
     const data = options.config === undefined ? found.run?.config.data : loadConfig(options.config).data;
@@ -26,9 +28,11 @@ export async function tasksCommand(path: string, options: TasksOptions): Promise
     const stamp = date.replaceAll(':', '-');
     const out = options.out ?? found.run?.folder.path ?? '.';
     makeFolder(out);
+    // all of them before the first is answered: a name that is wrong costs no evaluation
+    const tasks: Task[] = [];
+    for (const name of asked) tasks.push(await resolveTask(name, data, options.limit));
     const results: TaskResult[] = [];
-    for (const name of options.tasks.split(',')) {
-      const task = await resolveTask(name.trim(), data, options.limit);
+    for (const task of tasks) {
       const { result, samples } = await evaluateTask(model, tokenizer, task);
       results.push(result);
       const lines = samples.map(sample => `${JSON.stringify(sample)}\n`).join('');

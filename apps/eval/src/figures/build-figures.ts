@@ -1,5 +1,6 @@
 /** Every figure that the rows of a suite allow. */
 import { html, tokenView } from '@spectra/monitor/node';
+import { answerTo } from '../runs/measures.ts';
 import type { Plan } from '../suite/expand.ts';
 import { type ArmResult, allArms, type RowSource, tableResults } from '../tables/results.ts';
 import { curveFigures } from './curves.ts';
@@ -17,13 +18,13 @@ export function buildFigures(plan: Plan, source: RowSource): Figure[] {
     usageFigure(curved),
     ...(reference === undefined
       ? []
-      : [positionFigure(reference), vectorFigure(reference), caseStudies(reference)]),
+      : [positionFigure(reference), vectorFigure(reference), caseStudies(reference, plan)]),
   ].filter(figure => figure !== undefined);
 }
 
 /** Texts whose tokens stand on their expert's colour. */
-function caseStudies({ rows: [row] }: ArmResult): Figure | undefined {
-  const texts = row?.measures?.texts?.value ?? [];
+function caseStudies({ rows: [row] }: ArmResult, { suite }: Plan): Figure | undefined {
+  const texts = answerTo({ name: 'texts', texts: suite.texts }, row?.measures?.texts) ?? [];
   if (texts.length === 0) return undefined;
   return {
     id: 'case-studies',

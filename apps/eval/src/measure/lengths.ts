@@ -18,7 +18,10 @@ import { joined } from './milestones.ts';
 /** Texts of a domain that are read. */
 const TEXTS = 2;
 
-/** A row per length, rising; the shortest is what the others are held against. Values are means over layers. */
+/**
+ * A row per length, rising; each divides the longest. The shortest is what the others are held against. Values are means
+ * over layers.
+ */
 export async function measureLengths(
   model: DecoderModel,
   config: TrainerConfig,
@@ -26,13 +29,6 @@ export async function measureLengths(
 ): Promise<LengthRow[]> {
   const lengths = [...wanted].sort((a, b) => a - b);
   const longest = lengths.at(-1)!;
-  const bad = lengths.find(length => longest % length !== 0);
-  if (bad !== undefined) {
-    throw new SpectraError('CONFIG_INVALID', {
-      message: `length ${bad} does not divide the longest, ${longest}.`,
-      where: 'lengths',
-    });
-  }
   const texts = await longTexts(config, longest);
   const { experts, k } = freshModel(config).moe!;
   let shortest: { indices: Int32Array; slots: number }[] | undefined;

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Rng, setBackend } from '@spectra/tensor';
 import { describe, expect, it } from 'vitest';
@@ -87,9 +87,25 @@ describe('tables', () => {
   });
 
   it('T7: the difference has the sign of the arm minus the reference', () => {
-    expect(cell(tableOf(tables, 'T7'), 'Switch-2', 'Δ loss')).toMatchObject({
-      value: expect.closeTo(0.2, 1),
-    });
+    const table = tableOf(tables, 'T7');
+    expect(cell(table, 'Switch-2', 'Δ loss')).toMatchObject({ value: expect.closeTo(0.2, 1) });
+    expect(cell(table, 'Switch-2', 'effect')).toMatchObject({ value: expect.toSatisfy(value => value > 5) });
+    expect(cell(table, 'Switch-2', '95 % interval')).toMatch(/^0\.\d+ … 0\.\d+$/);
+    // Holm over both metrics: the loss has the smaller of two p
+    const t13 = tableOf(tables, 'T13');
+    const p = Number.parseFloat(cell(t13, 'Switch-2', 'p') as string);
+    expect(Number.parseFloat(cell(table, 'Switch-2', 'p loss') as string) / p).toBeCloseTo(2, 1);
+  });
+
+  it('T13: no p where the suite only explores', () => {
+    const explored = planOf(SUITE.replace('T13: {', 'T13: { exploratory: true,'));
+    const found = rowsOf(explored);
+    const table = tableOf(
+      buildTables(explored, id => found.get(id)),
+      'T13',
+    );
+    for (const column of ['t', 'p', 'p, Holm', 'p, Wilcoxon']) expect(cell(table, 'wide', column)).toBeNull();
+    expect(cell(table, 'wide', 'difference')).not.toBeNull();
   });
 
   it('T1 and T13: arms of fewer seeds are compared on those that both have', () => {
@@ -122,6 +138,8 @@ describe('tables', () => {
     const table = tableOf(tables, 'T11');
     expect(table.rows.map(({ label }) => label)).toEqual(['4', '8']);
     expect(cell(table, '8', 'difference')).toMatchObject({ value: expect.closeTo(-0.2, 1) });
+    expect(cell(table, '8', '95 % interval')).toMatch(/^−0\.\d+ … −0\.\d+$/);
+    expect(cell(table, '8', 'effect')).toMatchObject({ value: expect.toSatisfy(value => value < -5) });
     expect(table.rows[1]!.runs).toHaveLength(6);
   });
 
@@ -136,11 +154,16 @@ describe('tables', () => {
   it('counts what is not there yet', () => {
     const none = buildTables(plan, () => undefined);
     expect(tableOf(none, 'T1').missing).toBe(12);
-    for (const { rows: found } of none) {
+    for (const { rows: found, columns } of none) {
       for (const { cells } of found) {
-        for (const value of cells) expect(value === null || typeof value === 'string').toBe(true);
+        for (const [i, value] of cells.entries()) {
+          // what an arm would cost is known
+          if (columns[i]!.name === 'FLOPs ratio') continue;
+          expect(value === null || typeof value === 'string').toBe(true);
+        }
       }
     }
+    expect(cell(tableOf(none, 'T13'), 'wide', 'baseline')).toBe('yes');
   });
 
   it('shows a run that diverged with its reason', () => {
@@ -228,7 +251,11 @@ describe('the report', () => {
     }
   });
 
-  it("has the harness's layout", () => {
+  it("has the harness's layout, and nothing of runs that are no longer among its own", () => {
+    const stale = join(results, 'tiny/lm-eval/gone-seed9');
+    mkdirSync(stale);
+    writeReport(plan, options);
+    expect(existsSync(stale)).toBe(false);
     const [file] = readdirSync(join(results, 'tiny/lm-eval/spectra-seed0'));
     expect(file).toMatch(/^results_2026-01-01T00-10-00.000Z\.json$/);
     const found = JSON.parse(read(`lm-eval/spectra-seed0/${file}`));
@@ -267,6 +294,8 @@ describe('the report', () => {
     for (const [id, row] of rowsOf(plan)) found.set(id, row);
     const [beaten, ahead] = reportData(plan, source).headlines.slice(-2);
     expect(beaten).toMatchObject({ value: '1 of 1', status: 'met' });
+    const lone = (id: string) => (/wide/.test(found.get(id)?.label ?? '') ? undefined : found.get(id));
+    expect(reportData(plan, lone).headlines.at(-2)).toMatchObject({ value: '0 of 1', status: 'info' });
     expect(ahead).toMatchObject({ value: '0 of 1', note: 'of another cost or not counted' });
     for (const { run, arm } of plan.entries) {
       const row = run === undefined ? undefined : found.get(run);

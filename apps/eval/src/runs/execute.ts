@@ -24,12 +24,12 @@ import { trainingSpeed } from '../measure/training-speed.ts';
 import { modelCost } from '../suite/cost.ts';
 import type { PlannedRun } from '../suite/expand.ts';
 import { evaluateTask } from '../tasks/evaluate-task.ts';
-import { resolveTask } from '../tasks/registry.ts';
+import { checkTaskFiles, resolveTask } from '../tasks/registry.ts';
 import { environment } from './environment.ts';
 import { evaluationRow, expertRows, positionShares } from './evaluation-row.ts';
 import type { Failure, Job } from './job.ts';
-import { type MeasureName, type MeasureRequest, requestKey } from './measures.ts';
-import { type Answered, type RunRow, writeRow } from './row.ts';
+import { type Answered, type MeasureName, type MeasureRequest, requestKey, withOthers } from './measures.ts';
+import { type RunRow, readRow, writeRow } from './row.ts';
 import { ROW_FORMAT } from './run-id.ts';
 
 /** Writes the row. False when a signal ended training, after saving. Errors are the trainer's. */
@@ -43,6 +43,7 @@ export async function executeJob(job: Job, folder: string, interrupt: Interrupt)
     writeRow(rows, { ...head(run, `${name}: ${device}`, started), cost, timing });
     return true;
   }
+  for (const request of run.measures) if (request.name === 'tasks') checkTaskFiles(request.tasks);
   const runs = runFolderAt(folder);
   const { moe } = freshModel(run.config);
   const tally =
@@ -56,7 +57,11 @@ export async function executeJob(job: Job, folder: string, interrupt: Interrupt)
     if ('signal' in outcome) return false;
     const { name, device } = outcome.backend;
     const found = await measured(run, runs, outcome, tally);
-    writeRow(rows, { ...head(run, `${name}: ${device}`, started), ...found });
+    const row = { ...head(run, `${name}: ${device}`, started), ...found };
+    const before = readRow(rows, run.id);
+    // another program's model may have been another
+    const same = before !== undefined && before.environment.source === row.environment.source;
+    writeRow(rows, { ...row, measures: withOthers(found.measures, same ? (before.measures ?? {}) : {}) });
     if (!run.keepModel) rmSync(runs.checkpoints, { recursive: true, force: true });
     return true;
   } finally {
@@ -116,7 +121,7 @@ async function measured(
   folder: RunFolder,
   outcome: RunOutcome,
   tally: ExpertTally | undefined,
-): Promise<Partial<RunRow>> {
+): Promise<Partial<RunRow> & { readonly measures: NonNullable<RunRow['measures']> }> {
   const { trainer, data, evaluation, trainSeconds } = outcome;
   const { config } = run;
   const records = readJsonl(folder.metrics);

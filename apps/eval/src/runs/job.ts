@@ -1,5 +1,5 @@
 /** A run as it is handed to the process that makes it: `job.json` in the run's folder. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { SpectraError } from '@spectra/tensor';
 import { makeFolder, writeAtomically } from '@spectra/trainer';
@@ -22,9 +22,10 @@ export const logPath = (folder: string): string => join(folder, 'run.log');
 const jobPath = (folder: string): string => join(folder, 'job.json');
 const failurePath = (folder: string): string => join(folder, 'failure.json');
 
-/** Paths become absolute, so that the process may start anywhere. */
+/** Paths become absolute, so that the process may start anywhere. What an earlier attempt failed of is forgotten. */
 export function writeJob(folder: string, job: Job): void {
   makeFolder(folder);
+  rmSync(failurePath(folder), { force: true });
   writeAtomically(jobPath(folder), `${JSON.stringify({ ...job, rows: resolve(job.rows) }, null, 1)}\n`);
 }
 

@@ -5,7 +5,7 @@ import { expandSuite } from '../suite/expand.ts';
 import { loadSuite } from '../suite/load.ts';
 import { exampleRow, writeSuite } from '../testing/example-suite.ts';
 import { scratchFolder } from '../testing/scratch-folder.ts';
-import { missingMeasures, requestKey } from './measures.ts';
+import { answerTo, missingMeasures, requestKey, withOthers } from './measures.ts';
 import { readRow, rowIds, rowPath, writeRow } from './row.ts';
 
 beforeAll(() => setBackend('cpu'));
@@ -36,11 +36,25 @@ it('a file that is no row says what to do', () => {
 
 it('a question that was answered is not asked again, another one is', () => {
   const lengths = { name: 'lengths' as const, lengths: [32, 64] };
-  const answered = { lengths: { key: requestKey(lengths) } };
+  const answered = { lengths: { key: requestKey(lengths), value: [] } };
   expect(missingMeasures([lengths], answered)).toEqual([]);
   const others = [
     { name: 'lengths' as const, lengths: [32] },
     { name: 'tasks' as const, tasks: ['cloze'] },
   ];
   expect(missingMeasures(others, answered)).toEqual(others);
+});
+
+it('a row keeps what other suites asked of its model', () => {
+  const [first, second] = [['cloze'], ['arithmetic']].map(tasks => ({ name: 'tasks' as const, tasks }));
+  const answer = (value: string, request = first!) => ({ tasks: { key: requestKey(request), value } });
+  const lengths = { key: 'x', value: 1 };
+  const both = withOthers({ ...answer('b', second) }, { ...answer('a'), lengths });
+  expect(answerTo(first!, both.tasks)).toBe('a');
+  expect(answerTo(second!, both.tasks)).toBe('b');
+  expect(both).toMatchObject({ lengths });
+  expect(missingMeasures([first!, second!], both)).toEqual([]);
+  const again = withOthers(answer('c'), both);
+  expect([first!, second!].map(request => answerTo(request, again.tasks))).toEqual(['c', 'b']);
+  expect(withOthers(answer('d'), answer('a'))).toEqual(answer('d'));
 });

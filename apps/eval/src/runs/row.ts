@@ -5,7 +5,7 @@ import type { RoutingReport } from '@spectra/monitor';
 import { SpectraError } from '@spectra/tensor';
 import { makeFolder, type TrainerConfig, writeAtomically } from '@spectra/trainer';
 import type { TaskResult } from '../tasks/task.ts';
-import type { MeasureName } from './measures.ts';
+import type { Answered } from './measures.ts';
 import { ROW_FORMAT } from './run-id.ts';
 
 /** Loss and routes under one rule. */
@@ -73,11 +73,6 @@ export interface TimingRow {
   readonly flops: number;
 }
 
-export interface Answered<T> {
-  readonly key: string;
-  readonly value: T;
-}
-
 export interface RunRow {
   readonly format: number;
   readonly id: string;
@@ -135,7 +130,7 @@ export interface RunRow {
     readonly lengths?: Answered<readonly LengthRow[]>;
     readonly texts?: Answered<readonly TextRow[]>;
     readonly tasks?: Answered<readonly TaskResult[]>;
-  } & Readonly<Partial<Record<MeasureName, Answered<unknown>>>>;
+  };
   readonly timing?: readonly TimingRow[];
 }
 

@@ -1,6 +1,4 @@
 /** Runs of a plan on this machine, n processes at a time. */
-import { rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { runFolder, writeJob } from '../runs/job.ts';
 import type { PlannedRun } from '../suite/expand.ts';
 import { startRun } from './program.ts';
@@ -55,7 +53,6 @@ async function oneRun(
 ): Promise<void> {
   const folder = runFolder(schedule.runs, run.id);
   writeJob(folder, { run, rows: schedule.rows });
-  rmSync(join(folder, 'failure.json'), { force: true });
   schedule.started(run);
   const { child, ending } = startRun(schedule.program, folder);
   if (child.pid !== undefined) running.add(child.pid);

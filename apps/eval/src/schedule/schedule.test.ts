@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setBackend } from '@spectra/tensor';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { exitCodeOfPlan } from '../commands/run.ts';
 import { lockFolder } from '../runs/folder-lock.ts';
 import { readJob, runFolder, writeFailure } from '../runs/job.ts';
 import { readRow, writeRow } from '../runs/row.ts';
@@ -25,7 +26,11 @@ const SMALL = SUITE.replace(
 );
 
 /** A schedule whose runs are made by a stand-in for this command line. */
-function schedule(script = 'process.exit(1)', suite = SMALL): Schedule {
+function schedule(
+  script = 'process.exit(1)',
+  suite = SMALL,
+  announce: (text: string) => void = () => undefined,
+): Schedule {
   const folder = scratchFolder();
   const program = join(folder, 'program.mjs');
   writeFileSync(program, script);
@@ -35,7 +40,7 @@ function schedule(script = 'process.exit(1)', suite = SMALL): Schedule {
     runs: join(folder, 'runs'),
     rows: join(folder, 'rows'),
     program: { file: process.execPath, arguments: [program] },
-    announce: () => undefined,
+    announce,
   });
 }
 
@@ -117,6 +122,17 @@ describe('launchLocally', () => {
     expect(made.left()).toHaveLength(3);
   });
 
+  it('a run that someone else stops is none that is there', async () => {
+    const made = schedule('process.exit(143)');
+    await launchLocally(made, 1);
+    expect(new Set(statuses(made))).toEqual(new Set(['interrupted']));
+    expect(exitCodeOfPlan(made)).toBe(1);
+    const whole = schedule(COPYING);
+    prepare(whole);
+    await launchLocally(whole, 1);
+    expect(exitCodeOfPlan(whole)).toBe(0);
+  });
+
   it('tells what the run itself told', async () => {
     const script = `
       import { writeFileSync } from 'node:fs';
@@ -169,6 +185,29 @@ describe('launchOnSlurm', () => {
     expect(made.store.run(id)).toMatchObject({ status: 'failed', code: 'BACKEND_MISSING' });
     expect(readJob(runFolder(made.runs, id)).run.id).toBe(id);
     expect(readRow(made.rows, id)).toBeUndefined();
+  });
+
+  it('leaves the list of an earlier submission alone, says so, and forgets why runs failed', async () => {
+    const told: string[] = [];
+    const made = schedule('process.exit(1)', SMALL, text => told.push(text));
+    stubSbatch('echo 1');
+    const first = launchOnSlurm(made, 2, [])!;
+    const [run, other] = made.plan.runs;
+    writeFailure(runFolder(made.runs, run!.id), { code: 'BACKEND_MISSING', message: 'no adapter.' });
+    made.refresh();
+    writeRow(made.rows, exampleRow(other!, 2));
+    const before = readFileSync(first.script, 'utf8');
+    await new Promise(resolve => setTimeout(resolve, 2));
+    const second = launchOnSlurm(made, 2, [])!;
+    expect(second.script).not.toBe(first.script);
+    expect(readFileSync(first.script, 'utf8')).toBe(before);
+    const lists = [first, second].map(({ script }) =>
+      script.replace('array-', 'tasks-').replace(/sh$/, 'txt'),
+    );
+    expect(lists.map(list => readFileSync(list, 'utf8').trim().split('\n').length)).toEqual([3, 2]);
+    expect(told).toEqual([expect.stringContaining('1 of them were submitted before')]);
+    made.refresh();
+    expect(made.store.run(run!.id)!.status).toBe('submitted');
   });
 
   it('says when sbatch refuses or is not there', () => {

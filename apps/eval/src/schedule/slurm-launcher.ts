@@ -27,13 +27,21 @@ export function launchOnSlurm(
 ): Submission | undefined {
   const left = schedule.left();
   if (left.length === 0) return undefined;
+  const waiting = left.filter(({ id }) => schedule.store.run(id)?.status === 'submitted').length;
+  if (waiting > 0) {
+    schedule.announce(
+      `${waiting} of them were submitted before and have no row yet; where such a job is still to come, cancel it (a run never has two processes)`,
+    );
+  }
   const folder = join(resolve(schedule.runs), 'slurm');
   makeFolder(folder);
   const folders = left.map(run => resolve(runFolder(schedule.runs, run.id)));
   for (const [i, run] of left.entries()) writeJob(folders[i]!, { run, rows: schedule.rows });
-  const list = join(folder, 'tasks.txt');
+  // tasks read the list when they start, so that each submission needs one of its own
+  const name = new Date().toISOString().replaceAll(':', '-');
+  const list = join(folder, `tasks-${name}.txt`);
   writeAtomically(list, `${folders.join('\n')}\n`);
-  const script = join(folder, 'array.sh');
+  const script = join(folder, `array-${name}.sh`);
   const program = [schedule.program.file, ...schedule.program.arguments].map(quoted).join(' ');
   const lines = [
     '#!/bin/bash',

@@ -30,7 +30,14 @@ export function compareAll(
   reference: BySeed,
   others: readonly { readonly name: string; readonly values: BySeed }[],
 ): Comparison[] {
-  const single = others.map(({ name, values }) => compareOne(reference, name, values));
+  return compareTogether(others.map(other => ({ ...other, reference })));
+}
+
+/** The same where each has a reference of its own: another point of a grid, another metric. */
+export function compareTogether(
+  family: readonly { readonly name: string; readonly reference: BySeed; readonly values: BySeed }[],
+): Comparison[] {
+  const single = family.map(({ name, reference, values }) => compareOne(reference, name, values));
   const corrected = holm(single.map(({ test }) => test?.p));
   return single.map((comparison, i) => ({ ...comparison, correctedP: corrected[i] }));
 }

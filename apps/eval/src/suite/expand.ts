@@ -128,7 +128,7 @@ export function armConfig(
     'train.max_seconds': null,
     'sample.prompts': [],
   });
-  const config = parseConfig(JSON.stringify(raw), [], `${path}, arm ${arm}`);
+  const config = parseConfig(JSON.stringify(drawnWith(raw, seed)), [], `${path}, arm ${arm}`);
   if (config.backend === 'auto') {
     throw new SpectraError('CONFIG_INVALID', {
       message: 'backend is auto, but numbers depend on it.',
@@ -139,6 +139,15 @@ export function armConfig(
   if (match === undefined) return config;
   const target = armConfig({ suite, base, path }, table, match.arm, point, seed);
   return matchWidth(config, target, match.quantity);
+}
+
+/** A router that is drawn and learns nothing is drawn anew for every seed, else its spread would be no one's. */
+function drawnWith(raw: Readonly<Record<string, unknown>>, seed: number): Readonly<Record<string, unknown>> {
+  const model = raw.model as { moe?: { router?: { kind?: string; seed?: number } } } | undefined;
+  const { kind, seed: own } = model?.moe?.router ?? {};
+  return (kind === 'hash' || kind === 'random') && own === undefined
+    ? withOverrides(raw, { 'model.moe.router.seed': seed })
+    : raw;
 }
 
 function planRun(

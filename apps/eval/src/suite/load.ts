@@ -4,6 +4,7 @@ import { SpectraError } from '@spectra/tensor';
 import { nearestKey, readTextFile } from '@spectra/trainer';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import { checkTaskNames } from '../tasks/registry.ts';
 import { type Suite, type SuiteAxis, seedsOf, suiteSchema } from './schema.ts';
 
 export interface LoadedSuite {
@@ -64,10 +65,29 @@ function references(suite: Suite): string[] {
         : [`tables.${id}.reference: ${table.reference} is not among its arms`]),
       ...table.grids.flat().flatMap(axis => axisProblem(`tables.${id}.grids`, axis)),
     ]),
+    ...lengthProblems(suite),
+    ...taskProblems(suite),
     ...('train.max_seconds' in suite.set
       ? ['set: train.max_seconds would make results depend on the clock']
       : []),
   ];
+}
+
+function lengthProblems({ tables }: Suite): string[] {
+  const lengths = tables.E?.lengths ?? [];
+  const longest = Math.max(...lengths);
+  return lengths
+    .filter(length => longest % length !== 0)
+    .map(length => `tables.E.lengths: ${length} does not divide the longest, ${longest}`);
+}
+
+function taskProblems({ tasks }: Suite): string[] {
+  try {
+    checkTaskNames(tasks);
+    return [];
+  } catch (error) {
+    return [`tasks: ${(error as Error).message}`];
+  }
 }
 
 function axisProblem(where: string, { name, key, values, options }: SuiteAxis): string[] {

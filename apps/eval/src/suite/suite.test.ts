@@ -20,6 +20,9 @@ describe('loadSuite', () => {
     ['key: model.moe.experts, values', 'values', 'needs key and values, or options'],
     ['seeds: [0, 1, 2]', 'seeds: [0, 0]', 'twice'],
     ['base: base.yaml', 'base: nothing.yaml', 'cannot be read'],
+    ['tasks: [arithmetic]', 'tasks: [arithmetics]', 'there is no task arithmetics'],
+    ['tasks: [arithmetic]', 'tasks: [arc=a/x.jsonl, arc=b/x.jsonl]', 'both called arc_x'],
+    ['lengths: [32, 64]', 'lengths: [24, 64]', '24 does not divide the longest'],
     ['title: A tiny suite', 'title: A tiny suite\nset: { train.max_seconds: 3 }', 'clock'],
   ])('refuses %s → %s', (from, to, message) => {
     expect(() => loadSuite(writeSuite(SUITE.replace(from, to)))).toThrow(message);
@@ -71,6 +74,17 @@ describe('expandSuite', () => {
     expect(() => plan(SUITE.replace('label: Switch-2, set', 'label: Switch-2, seeds: [1], set'))).toThrow(
       "tables.E.arms: switch-2 has none of the table's seeds",
     );
+  });
+
+  it('draws a router that learns nothing anew for every seed, unless told', () => {
+    const drawn = (router: string) =>
+      plan(SUITE.replace('{ kind: softmax-topk }', router))
+        .runs.filter(({ label }) => /^Switch-2, seed/.test(label))
+        .map(({ config }) => (freshModel(config).moe!.router as { seed?: number }).seed);
+    expect(drawn('{ kind: hash }')).toEqual([0, 1, 2]);
+    expect(drawn('{ kind: random }')).toEqual([0, 1, 2]);
+    expect(drawn('{ kind: hash, seed: 7 }')).toEqual([7, 7, 7]);
+    expect(drawn('{ kind: softmax-topk }')).toEqual([undefined, undefined, undefined]);
   });
 
   it('asks a run for what all of its tables want', () => {

@@ -1,6 +1,6 @@
 /** Tables with a row per arm or point and a column per metric: T7, the sweeps, B.4 and B.5. */
 
-import { compareAll } from '../statistics/compare.ts';
+import { type Comparison, compareTogether } from '../statistics/compare.ts';
 import type { TableId } from '../suite/schema.ts';
 import * as metric from './metrics.ts';
 import {
@@ -13,7 +13,7 @@ import {
   rowOf,
   type TableResults,
 } from './results.ts';
-import { pText } from './significance.ts';
+import { intervalText, pText } from './significance.ts';
 import { type Cell, type Column, type Row, type Table, TITLES } from './table.ts';
 
 type Metric = metric.TableMetric;
@@ -42,36 +42,54 @@ export function ablationTable(results: TableResults): Table {
   const arms = allArms(results);
   const reference = arms.find(({ arm }) => arm === results.reference)!;
   const others = arms.filter(({ arm }) => arm !== results.reference);
-  const tested = (pick: Metric['pick']) =>
-    new Map(
-      compareAll(
-        bySeed(reference, pick),
-        others.map(other => ({ name: other.arm, values: bySeed(other, pick) })),
-      ).map(comparison => [comparison.other, comparison]),
-    );
-  const families = [
-    { name: 'p loss', of: 'loss', found: tested(metric.LOSS.pick) },
-    { name: 'p CV', of: 'CV', found: tested(metric.CV.pick) },
-  ];
+  const compared = compareTogether(
+    [metric.LOSS, metric.CV].flatMap(({ pick }) =>
+      others.map(other => ({
+        name: other.arm,
+        reference: bySeed(reference, pick),
+        values: bySeed(other, pick),
+      })),
+    ),
+  );
+  const [loss, cv] = [compared.slice(0, others.length), compared.slice(others.length)];
+  const column = (
+    found: readonly Comparison[],
+    name: string,
+    title: string,
+    of: (comparison: Comparison) => Cell,
+    decimals?: number,
+  ): ArmColumn => ({
+    column: { name, title, ...(decimals === undefined ? {} : { decimals }) },
+    cell: ({ arm }) => {
+      const comparison = found.find(({ other }) => other === arm);
+      return comparison === undefined ? null : of(comparison);
+    },
+  });
+  const test = (of: string) =>
+    `Paired t of the ${of} against ${reference.label}, two-sided, Holm over both columns of tests`;
   const tests = results.table.exploratory
     ? []
-    : families.map(({ name, of, found }) => ({
-        column: {
-          name,
-          title: `Paired t of the ${of} against ${reference.label}, two-sided, Holm over this column`,
-        },
-        cell: ({ arm }: ArmResult): Cell => {
-          const comparison = found.get(arm);
-          return comparison === undefined ? null : pText(comparison);
-        },
-      }));
-  const difference = {
-    column: { name: 'Δ loss', title: `Loss minus that of ${reference.label}`, decimals: 4 },
-    cell: ({ arm }: ArmResult): Cell => {
-      const found = families[0]!.found.get(arm)?.difference;
-      return found === undefined ? null : { value: -found };
-    },
-  };
+    : [
+        column(loss, '95 % interval', 'Percentile bootstrap of the mean Δ loss, seeded', c =>
+          intervalText(c, -1),
+        ),
+        column(
+          loss,
+          'effect',
+          'd_z: mean Δ loss over the deviation of the differences',
+          c => (c.test === undefined ? null : { value: -c.test.effect }),
+          2,
+        ),
+        column(loss, 'p loss', test('loss'), pText),
+        column(cv, 'p CV', test('CV'), pText),
+      ];
+  const difference = column(
+    loss,
+    'Δ loss',
+    `Loss minus that of ${reference.label}, mean over paired seeds`,
+    ({ difference: found }) => (found === undefined ? null : { value: -found }),
+    4,
+  );
   return armTable(
     results,
     'variant',

@@ -1,4 +1,5 @@
 /** T9, C.3 and sweep E: parts of a layer, experts one by one, contexts of several lengths. */
+import { answerTo } from '../runs/measures.ts';
 import type { LengthRow } from '../runs/row.ts';
 import { labelAt } from './by-arm.ts';
 import { type ArmResult, allArms, meanCell, missingOf, rowOf, type TableResults } from './results.ts';
@@ -100,7 +101,8 @@ export function expertsTable(results: TableResults): Table {
 /** E: the same text read in pieces of several lengths. */
 export function lengthTable(results: TableResults): Table {
   const arms = allArms(results);
-  const lengths = [...(results.table.lengths ?? [])].sort((a, b) => a - b);
+  const asked = { name: 'lengths', lengths: results.table.lengths ?? [] } as const;
+  const lengths = [...asked.lengths].sort((a, b) => a - b);
   const values: readonly [name: string, title: string, pick: (row: LengthRow) => number][] = [
     [
       'consistency',
@@ -117,7 +119,7 @@ export function lengthTable(results: TableResults): Table {
   ];
   const at = (arm: ArmResult, length: number, pick: (row: LengthRow) => number) =>
     meanCell(arm, row => {
-      const found = row.measures?.lengths?.value.find(measured => measured.length === length);
+      const found = answerTo(asked, row.measures?.lengths)?.find(measured => measured.length === length);
       return found === undefined ? null : pick(found);
     });
   return {

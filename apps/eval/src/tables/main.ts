@@ -43,6 +43,7 @@ function reachedTable(results: TableResults): Table {
     metric.CENTROID,
     metric.OVERLAP,
     metric.NMI,
+    metric.SEQUENTIAL,
     metric.AGREEMENT,
   ];
   const notes = [

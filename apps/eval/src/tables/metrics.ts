@@ -109,6 +109,13 @@ export const NMI: TableMetric = {
   },
   pick: row => routing(row)?.overall.nmi,
 };
+export const SEQUENTIAL: TableMetric = {
+  column: {
+    name: 'sequential',
+    title: 'Experts that a token shares with the one before, over k, mean over layers; k/E by chance',
+  },
+  pick: row => routing(row)?.overall.sequentialOverlap,
+};
 export const ROW_ERROR: TableMetric = {
   column: {
     name: 'row error',

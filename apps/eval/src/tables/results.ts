@@ -1,5 +1,6 @@
 /** What a plan came to: rows of runs, found by table, point and arm. */
 
+import type { TrainerConfig } from '@spectra/trainer';
 import { type RunRow, readRow } from '../runs/row.ts';
 import type { BySeed } from '../statistics/compare.ts';
 import { median } from '../statistics/median.ts';
@@ -16,6 +17,8 @@ export interface ArmResult {
   readonly counted: boolean;
   /** False: its training rule reads later tokens. */
   readonly causal: boolean;
+  /** Of its first run, made or not; undefined where none is valid. */
+  readonly config: TrainerConfig | undefined;
   /** Finished runs by rising seed. */
   readonly rows: readonly RunRow[];
   readonly failures: readonly FailedSeed[];
@@ -91,6 +94,7 @@ function armResult(
     point,
     counted,
     causal,
+    config: plan.runs.find(({ id }) => entries.some(({ run }) => run === id))?.config,
     rows,
     failures,
     missing,

@@ -1,8 +1,10 @@
 /** T13: the reference against each other arm, with everything that belongs to a test. */
+import { freshModel } from '@spectra/trainer';
 import { bootstrapInterval } from '../statistics/bootstrap.ts';
 import { type Comparison, compareAll, LEVEL } from '../statistics/compare.ts';
+import { modelCost } from '../suite/cost.ts';
 import { LOSS } from './metrics.ts';
-import { allArms, bySeed, missingOf, rowOf, type TableResults } from './results.ts';
+import { type ArmResult, allArms, bySeed, missingOf, rowOf, type TableResults } from './results.ts';
 import { type Cell, type Table, TITLES } from './table.ts';
 
 /** Share of the reference's operations within which a causal arm is a baseline. */
@@ -12,26 +14,29 @@ export function significanceTable(results: TableResults): Table {
   const arms = allArms(results);
   const reference = arms.find(({ arm }) => arm === results.reference)!;
   const others = arms.filter(({ arm }) => arm !== results.reference);
-  const flops = reference.rows[0]?.cost?.flops;
+  const flops = flopsOf(reference);
   const comparisons = compareAll(
     bySeed(reference, LOSS.pick),
     others.map(other => ({ name: other.arm, values: bySeed(other, LOSS.pick) })),
   );
   const rows = others.map((other, i) => {
     const comparison = comparisons[i]!;
-    const { difference, test, wilcoxon, differences } = comparison;
-    const ratio = flops === undefined ? undefined : ratioTo(other.rows[0]?.cost?.flops, flops);
-    const baseline = other.counted && ratio !== undefined && Math.abs(ratio - 1) <= FLOPS_TOLERANCE;
+    const { difference, test, wilcoxon } = comparison;
+    const [own, tested] = [flopsOf(other), !results.table.exploratory];
+    const ratio = own === undefined || flops === undefined ? undefined : own / flops;
+    const near = ratio !== undefined && Math.abs(ratio - 1) <= FLOPS_TOLERANCE;
+    const baseline = other.counted && other.causal && near;
     const cells: Cell[] = [
       comparison.seeds.length === 0 ? null : { value: comparison.seeds.length },
       difference === undefined ? null : { value: difference },
-      test === undefined ? null : interval(differences),
-      test === undefined ? null : { value: test.t },
-      test === undefined ? (comparison.note ?? null) : pNumber(test.p),
-      pText(comparison),
+      intervalText(comparison),
+      test === undefined || !tested ? null : { value: test.t },
+      ...(tested
+        ? [test === undefined ? (comparison.note ?? null) : pNumber(test.p), pText(comparison)]
+        : [null, null]),
       test === undefined ? null : { value: test.effect },
-      wilcoxon === undefined ? null : pNumber(wilcoxon.p),
-      wilcoxon === undefined
+      wilcoxon === undefined || !tested ? null : pNumber(wilcoxon.p),
+      wilcoxon === undefined || !tested
         ? null
         : `${pNumber(wilcoxon.smallestP)}${wilcoxon.smallestP > LEVEL ? ', decides nothing' : ''}`,
       ratio === undefined ? null : { value: ratio },
@@ -79,12 +84,14 @@ export function significanceTable(results: TableResults): Table {
   };
 }
 
-function ratioTo(value: number | undefined, reference: number): number | undefined {
-  return value === undefined ? undefined : value / reference;
-}
+/** Of a token's forward pass, as planned: an arm without a row costs what it would. */
+const flopsOf = ({ config }: ArmResult): number | undefined =>
+  config === undefined ? undefined : modelCost(freshModel(config), config.data.length).flops;
 
-function interval(differences: readonly number[]): string {
-  const [low, high] = bootstrapInterval(differences);
+/** The bootstrap interval of the mean difference; null where seeds are too few for a test. */
+export function intervalText({ test, differences }: Comparison, sign: 1 | -1 = 1): string | null {
+  if (test === undefined) return null;
+  const [low, high] = bootstrapInterval(differences.map(difference => sign * difference));
   return `${signed(low)} … ${signed(high)}`;
 }
 

@@ -1,9 +1,8 @@
 /** T10 and T11: two arms at each point, side by side, with their difference and its test. */
-import { compareAll } from '../statistics/compare.ts';
-import { holm } from '../statistics/holm.ts';
+import { compareTogether } from '../statistics/compare.ts';
 import * as metric from './metrics.ts';
 import { type ArmResult, allArms, bySeed, meanCell, missingOf, rowOf, type TableResults } from './results.ts';
-import { pText } from './significance.ts';
+import { intervalText, pText } from './significance.ts';
 import { type Cell, type Column, type Row, type Table, TITLES } from './table.ts';
 
 export function versusTable(results: TableResults): Table {
@@ -12,20 +11,23 @@ export function versusTable(results: TableResults): Table {
   const extra = id === 'T11' ? [metric.LOAD_ENTROPY, metric.GRAM, metric.CV] : [metric.PARAMETERS, metric.CV];
   const others = table.arms.filter(arm => arm !== reference);
   // one family: all differences of the table
-  const comparisons = others.map(arm =>
-    points.map(({ arms }) => {
-      const [first, second] = [reference, arm].map(name => arms.find(found => found.arm === name)!);
-      return { reference: bySeed(first!, metric.LOSS.pick), other: bySeed(second!, metric.LOSS.pick) };
-    }),
+  const tested = compareTogether(
+    others.flatMap(name =>
+      points.map(({ arms }) => {
+        const [first, second] = [reference, name].map(wanted => arms.find(({ arm }) => arm === wanted)!);
+        const pick = metric.LOSS.pick;
+        return { name, reference: bySeed(first!, pick), values: bySeed(second!, pick) };
+      }),
+    ),
   );
-  const family = comparisons.flat();
-  const tested = correctTogether(family);
   const rows = points.map(({ point, arms }, p): Row => {
     const referred = arms.find(({ arm }) => arm === reference)!;
     const differences = others.flatMap((_, o): Cell[] => {
       const comparison = tested[o * points.length + p]!;
       const shown = comparison.difference === undefined ? null : { value: comparison.difference };
-      return table.exploratory ? [shown] : [shown, pText(comparison)];
+      if (table.exploratory) return [shown];
+      const effect = comparison.test === undefined ? null : { value: comparison.test.effect };
+      return [shown, intervalText(comparison), effect, pText(comparison)];
     });
     return {
       label: Object.values(point.at).join(', '),
@@ -51,7 +53,15 @@ export function versusTable(results: TableResults): Table {
         },
         ...(table.exploratory
           ? []
-          : [{ name: `p, Holm${several}`, title: 'Paired t, corrected over all differences of this table' }]),
+          : [
+              { name: `95 % interval${several}`, title: 'Percentile bootstrap of the difference, seeded' },
+              {
+                name: `effect${several}`,
+                title: 'd_z: mean difference over the deviation of the differences',
+                decimals: 2,
+              },
+              { name: `p, Holm${several}`, title: 'Paired t, corrected over all differences of this table' },
+            ]),
       ];
     }),
     ...extra.map(({ column: { better: _, ...column } }) => ({
@@ -71,20 +81,6 @@ export function versusTable(results: TableResults): Table {
     exploratory: table.exploratory,
     missing: missingOf(allArms(results)),
   };
-}
-
-/** Holm over comparisons that have references of their own. */
-function correctTogether(
-  family: readonly {
-    readonly reference: ReadonlyMap<number, number>;
-    readonly other: ReadonlyMap<number, number>;
-  }[],
-) {
-  const single = family.map(
-    ({ reference, other }) => compareAll(reference, [{ name: '', values: other }])[0]!,
-  );
-  const corrected = holm(single.map(({ test }) => test?.p));
-  return single.map((comparison, i) => ({ ...comparison, correctedP: corrected[i] }));
 }
 
 const labelOfArm = (arms: readonly ArmResult[], name: string): string =>

@@ -1,5 +1,6 @@
 /** A model's answers to a task, scored as lm-evaluation-harness scores them. */
 import { encodePrompt, type Tokenizer } from '@spectra/data';
+import { SpectraError } from '@spectra/tensor';
 import { type DecoderModel, generate } from '@spectra/transformer';
 import { scorePairs } from './log-likelihood.ts';
 import { meanMetric, ratioMetric } from './standard-error.ts';
@@ -17,7 +18,10 @@ export interface TaskEvaluation {
   readonly samples: readonly TaskSample[];
 }
 
-/** Under the causal rule; greedy where text is generated. Changes no state of the model. */
+/**
+ * Under the causal rule; greedy where text is generated, after prompts that lose their beginning where prompt and answer are
+ * longer than the context. Changes no state of the model. `VALUE` where the answer alone would fill the context.
+ */
 export async function evaluateTask(
   model: DecoderModel,
   tokenizer: Tokenizer,
@@ -93,7 +97,15 @@ const largest = (values: readonly number[]): number =>
   values.reduce((best, value, i) => (value > values[best]! ? i : best), 0);
 
 async function exactMatch(model: DecoderModel, tokenizer: Tokenizer, task: GenerationTask): Promise<Scored> {
-  const room = Math.max(1, model.architecture.maxPositions - task.maxTokens);
+  const { maxPositions } = model.architecture;
+  const room = maxPositions - task.maxTokens;
+  if (room < 1) {
+    throw new SpectraError('VALUE', {
+      message: `${task.name} has answers of up to ${task.maxTokens} tokens, the model reads ${maxPositions}: no prompt fits.`,
+      where: 'evaluateTask',
+      fix: 'Take a model with a longer context, or leave the task out.',
+    });
+  }
   const prompts = task.documents.map(({ prompt }) => contextIds(tokenizer, prompt).slice(-room));
   const texts: string[] = [];
   for (let from = 0; from < prompts.length; from += GENERATED_TOGETHER) {
@@ -136,7 +148,7 @@ async function perplexity(
     const scores = await scorePairs(model, pairs);
     const logLikelihood = scores.reduce((sum, score) => sum + score.logLikelihood, 0);
     const words = doc.words ?? doc.text.split(/\s+/).length;
-    const bytes = Buffer.byteLength(doc.text);
+    const bytes = doc.bytes ?? Buffer.byteLength(doc.text);
     samples.push({
       doc_id,
       doc: { text: doc.text.slice(0, 200) },
@@ -159,14 +171,16 @@ async function perplexity(
   };
 }
 
-/** Disjoint windows; the first follows the start token, each other one the token before it. */
+/**
+ * Windows that score each token once, as many as the model reads; the first follows the start token, each other one the token
+ * before it. The last, which is shorter, reads as much before it as there is room for.
+ */
 function windows(ids: readonly number[], start: number, length: number) {
   const pairs = [];
   for (let from = 0; from < ids.length; from += length) {
-    pairs.push({
-      context: [from === 0 ? start : ids[from - 1]!],
-      continuation: ids.slice(from, from + length),
-    });
+    const continuation = ids.slice(from, from + length);
+    const before = ids.slice(Math.max(0, from + continuation.length - length - 1), from);
+    pairs.push({ context: from === 0 ? [start] : before, continuation });
   }
   return pairs;
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { scratchFolder } from '../testing/scratch-folder.ts';
 import { detokenise, FORMS, type FormName, loadTask } from './loaders.ts';
-import { resolveTask } from './registry.ts';
+import { checkTaskFiles, checkTaskNames, nameOfTask, resolveTask } from './registry.ts';
 import type { GenerationTask } from './task.ts';
 
 const folder = scratchFolder();
@@ -57,7 +57,7 @@ const LINES: Record<FormName, { line: object; document: object }> = {
   },
   wikitext: {
     line: { page: ' = Whale = \n It weighs 1 @,@ 000 kg ; really . ' },
-    document: { text: '= Whale =\nIt weighs 1,000 kg; really.', words: 14 },
+    document: { text: '= Whale =\nIt weighs 1,000 kg; really.', words: 14, bytes: 47 },
   },
 };
 
@@ -105,6 +105,21 @@ describe('loadTask', () => {
     await expect(loadTask('mmlu', join(folder, 'text.jsonl'))).rejects.toThrow('not JSON');
     await expect(resolveTask('chess', undefined)).rejects.toThrow('there is no task chess');
     await expect(resolveTask('cloze', undefined)).rejects.toThrow('belongs to no run');
+  });
+
+  it('names a task by its form and file, and refuses two of one name', () => {
+    expect(['mmlu=a/anatomy.jsonl', 'arc=arc_easy.json', 'cloze'].map(nameOfTask)).toEqual([
+      'mmlu_anatomy',
+      'arc_easy',
+      'cloze',
+    ]);
+    checkTaskNames(['arc=a/test.jsonl', 'gsm8k=b/test.jsonl', 'cloze']);
+    expect(() => checkTaskNames(['arc=a/test.jsonl', 'cloze', 'arc=b/test.jsonl'])).toThrow(
+      'both called arc_test',
+    );
+    expect(() => checkTaskNames(['clozee'])).toThrow('there is no task clozee');
+    checkTaskFiles(['cloze']);
+    expect(() => checkTaskFiles(['cloze', `arc=${join(folder, 'none.jsonl')}`])).toThrow('no such task file');
   });
 
   it("takes WikiText's spaces back", () => {

@@ -72,7 +72,12 @@ export const FORMS = {
     kind: 'loglikelihood_rolling',
     documents: lines.map(line => {
       const { page } = parsed(line, wikitext);
-      return { text: detokenise(page), words: page.split(/\s+/).length };
+      // by word and byte of the original, as the harness counts
+      return {
+        text: detokenise(page),
+        words: page.split(/\s+/).length,
+        bytes: Buffer.byteLength(page),
+      };
     }),
   }),
 } satisfies Record<string, (lines: readonly Line[]) => Form>;
@@ -88,6 +93,15 @@ interface Line {
   readonly value: unknown;
   /** File and line, for errors. */
   readonly where: string;
+}
+
+/** Raised where the same answers come to other numbers. */
+const VERSIONS: Partial<Record<FormName, number>> = { wikitext: 2 };
+
+/** `mmlu_anatomy` of mmlu=anatomy.jsonl, `arc_easy` of arc=arc_easy.jsonl. */
+export function taskName(form: FormName, path: string): string {
+  const file = basename(path).replace(/\.jsonl?$/, '');
+  return file.startsWith(form) ? file : `${form}_${file}`;
 }
 
 /** Reads a task file. `FILE_MISSING`; `CORPUS_INVALID` naming the line that is not of the form. */
@@ -110,8 +124,7 @@ export async function loadTask(
     throw new SpectraError('FILE_MISSING', { message: 'the task file cannot be read.', where: path, cause });
   }
   if (lines.length === 0) throw notOfForm('the file has no line.', path);
-  const name = basename(path).replace(/\.jsonl?$/, '');
-  return { name, version: 1, source: path, ...FORMS[form](lines) };
+  return { name: taskName(form, path), version: VERSIONS[form] ?? 1, source: path, ...FORMS[form](lines) };
 }
 
 function choice<T>(

@@ -52,7 +52,8 @@ export async function shippedTask(name: ShippedName, config: DataConfig): Promis
   });
   const texts = await textsOf(dataset, config);
   const make: Maker = SHIPPED[name];
-  const task = { name, version: 1, source: 'held-out documents', ...make(texts, new Rng(0).split(name)) };
+  const version = name === 'held_out' ? 2 : 1;
+  const task = { name, version, source: 'held-out documents', ...make(texts, new Rng(0).split(name)) };
   if ((task as Task).documents.length === 0) {
     throw new SpectraError('CORPUS_INVALID', {
       message: `the data has no held-out text that ${name} could be made of.`,

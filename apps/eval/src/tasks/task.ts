@@ -15,8 +15,9 @@ export interface GenerationDocument {
 
 export interface TextDocument {
   readonly text: string;
-  /** Words of the original text, where `text` was detokenised; counted in `text` by default. */
+  /** Words and UTF-8 bytes of the original, where `text` was detokenised; counted in `text` by default. */
   readonly words?: number;
+  readonly bytes?: number;
 }
 
 interface TaskBase {

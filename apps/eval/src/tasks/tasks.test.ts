@@ -116,6 +116,48 @@ describe('evaluateTask', () => {
     model.dispose();
   });
 
+  it('windows are as many tokens as the model reads, the last one with what fits before it', async () => {
+    const model = tiny();
+    const ids = tokenizer.encode(
+      'It was a bright cold day in April, and the clocks were striking thirteen. '.repeat(2),
+    );
+    const task: PerplexityTask = {
+      name: 'toy',
+      version: 1,
+      source: 'test',
+      kind: 'loglikelihood_rolling',
+      documents: [{ text: tokenizer.decode([...ids]), words: 5, bytes: 1000 }],
+    };
+    const { samples, result } = await evaluateTask(model, tokenizer, task);
+    // 64, 64 and 20 of 148, after 1, 1 and 45 tokens
+    const scores = await scorePairs(model, [
+      { context: [10], continuation: ids.slice(0, 64) },
+      { context: ids.slice(63, 64), continuation: ids.slice(64, 128) },
+      { context: ids.slice(83, 128), continuation: ids.slice(128) },
+    ]);
+    const log = scores.reduce((sum, { logLikelihood }) => sum + logLikelihood, 0);
+    expect(ids).toHaveLength(148);
+    expect(samples[0]!.resps[0]).toBeCloseTo(log, 3);
+    expect(result.metrics.bits_per_byte!.value).toBeCloseTo(-log / 1000 / Math.LN2, 6);
+    model.dispose();
+  });
+
+  it('refuses answers that leave no room for a prompt', async () => {
+    const model = tiny();
+    const task: GenerationTask = {
+      name: 'toy',
+      version: 1,
+      source: 'test',
+      kind: 'generate_until',
+      until: [],
+      maxTokens: 64,
+      clean: answer => answer,
+      documents: [{ prompt: '2 + 2 =', target: '4' }],
+    };
+    await expect(evaluateTask(model, tokenizer, task)).rejects.toThrow('no prompt fits');
+    model.dispose();
+  });
+
   it('an answer counts where it is the target, after cutting and cleaning', async () => {
     const model = tiny();
     const [row] = await generate(model, [tokenizer.encode('2 + 2 =')], {
