@@ -1,10 +1,12 @@
 /** Which experts serve each token of a text, layer by layer, under the causal rule. */
 import { encodePrompt, type Tokenizer } from '@spectra/data';
 import { checkValue } from '@spectra/tensor';
+import { tokenTexts } from '@spectra/trainer';
 import { type DecoderModel, generate } from '@spectra/transformer';
 
 export interface TracedToken {
   readonly id: number;
+  /** What it adds to the text before it; see `tokenTexts`. */
   readonly text: string;
   /** [layers] experts by falling gate. */
   readonly experts: readonly (readonly number[])[];
@@ -30,8 +32,9 @@ export async function traceText(
   );
   checkValue(model.routers.length > 0, 'the model has no mixture-of-experts layer.', 'traceText');
   const [row] = await generate(model, [ids], { maxNewTokens: 0 });
+  const texts = tokenTexts(ids, tokenizer);
   return ids.map((id, i) => {
     const { experts, gates } = row!.promptRoutes[i]!;
-    return { id, text: tokenizer.decode([id]), experts, gates };
+    return { id, text: texts[i]!, experts, gates };
   });
 }

@@ -1,6 +1,5 @@
 /** The case studies: texts whose tokens show their experts. */
 import type { Tokenizer } from '@spectra/data';
-import { tokenTexts } from '@spectra/trainer';
 import type { DecoderModel } from '@spectra/transformer';
 import type { TextRow } from '../runs/row.ts';
 import { traceText } from '../trace.ts';
@@ -17,10 +16,7 @@ export async function measureTexts(
     const rounded = (gate: number): number => Number(gate.toPrecision(4));
     rows.push({
       title,
-      tokens: tokenTexts(
-        tokens.map(({ id }) => id),
-        tokenizer,
-      ),
+      tokens: tokens.map(({ text: piece }) => piece),
       experts: layers.map(layer => tokens.map(({ experts }) => [...experts[layer]!])),
       gates: layers.map(layer => tokens.map(({ gates }) => gates[layer]!.map(rounded))),
     });

@@ -1,4 +1,4 @@
-import { byteTokenizer } from '@spectra/data';
+import { byteTokenizer, jsonTokenizer } from '@spectra/data';
 import { setBackend } from '@spectra/tensor';
 import { DecoderModel } from '@spectra/transformer';
 import { expect, it } from 'vitest';
@@ -34,4 +34,31 @@ it('bytes that are no text show as such and lose nothing after them', () => {
   const texts = tokenTexts([0xff, 0xff, 0xff, 0xff, 0x61, 0xc3], byteTokenizer());
   expect(texts.join('')).toMatch(/^\ufffd+a\ufffd$/);
   expect(texts.at(-1)).toBe('\ufffd');
+});
+
+it.each([
+  { type: 'Metaspace', replacement: '▁', prepend_scheme: 'always' },
+  {
+    type: 'Sequence',
+    decoders: [
+      { type: 'Replace', pattern: { String: '▁' }, content: ' ' },
+      { type: 'Fuse' },
+      { type: 'Strip', content: ' ', start: 1, stop: 0 },
+    ],
+  },
+])('words of a SentencePiece vocabulary keep their blanks: $type', decoder => {
+  const vocab = { '<unk>': 0, '</s>': 1, '▁': 2, '▁The': 3, '▁whale': 4, '▁swam': 5, '.': 6 };
+  const tokenizer = jsonTokenizer({
+    version: '1.0',
+    added_tokens: [{ id: 1, content: '</s>', special: true }],
+    normalizer: null,
+    pre_tokenizer: null,
+    post_processor: null,
+    decoder,
+    model: { type: 'BPE', vocab, merges: [], unk_token: '<unk>' },
+  });
+  const ids = [3, 4, 5, 6, 3, 2, 4];
+  const texts = tokenTexts(ids, tokenizer);
+  expect(texts.join('')).toBe(tokenizer.decode(ids));
+  expect(texts).toEqual(['The', ' whale', ' swam', '.', ' The', ' ', ' whale']);
 });

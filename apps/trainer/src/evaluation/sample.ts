@@ -50,13 +50,20 @@ export async function sampleContinuation(
   };
 }
 
-/** The text each token adds; a character of several tokens belongs to its last. */
+/**
+ * The text each token adds to those before it; a character of several tokens belongs to its last. A token is not decoded
+ * by itself: the decoders of SentencePiece vocabularies take the blank away that begins a text.
+ */
 export function tokenTexts(ids: readonly number[], tokenizer: Tokenizer): string[] {
+  let before: number[] = [];
   let pending: number[] = [];
   return ids.map((id, i) => {
     pending.push(id);
-    const text = tokenizer.decode(pending);
+    const [known, whole] = [tokenizer.decode(before), tokenizer.decode([...before, ...pending])];
+    const text = whole.startsWith(known) ? whole.slice(known.length) : tokenizer.decode(pending);
     if (text.endsWith('\ufffd') && pending.length < 4 && i < ids.length - 1) return '';
+    // one that shows nothing, as a mark may, leaves the next one where it stood
+    before = text === '' ? [...before, ...pending] : pending;
     pending = [];
     return text;
   });
