@@ -22,6 +22,8 @@ export interface ModelCache {
   readonly documents?: tf.Tensor2D;
   /** [B] int32 position that the next token of the last document gets; exists with `documents`. */
   readonly next?: tf.Tensor1D;
+  /** [] int32 largest position of any row; of models with LongRoPE, and only where it is not `length` − 1. */
+  readonly farthest?: tf.Scalar;
 }
 
 /** A cache before the first token; given to a forward pass it asks for a cache in return. */
@@ -32,7 +34,7 @@ export function emptyCache(): ModelCache {
 /** Releases every tensor of a cache. */
 export function disposeCache(cache: ModelCache): void {
   const tensors = cache.layers.flatMap(({ key, value, router }) => [key, value, router]);
-  for (const tensor of [...tensors, cache.documents, cache.next]) tensor?.dispose();
+  for (const tensor of [...tensors, cache.documents, cache.next, cache.farthest]) tensor?.dispose();
 }
 
 /** The documents of the positions held, [B,length] int32: all 0 while none were given. */
@@ -46,6 +48,7 @@ export interface CacheAdvance {
   readonly keyValues: readonly KeyValue[];
   readonly outputs: readonly DecoderLayerOutput[];
   readonly packing: Packing | undefined;
+  readonly farthest: tf.Scalar | undefined;
   /** New positions. */
   readonly length: number;
 }
@@ -53,13 +56,13 @@ export interface CacheAdvance {
 /** The next cache; call it inside a `tidy`. */
 export function advanceCache(
   past: ModelCache,
-  { keyValues, outputs, packing, length }: CacheAdvance,
+  { keyValues, outputs, packing, length, farthest }: CacheAdvance,
 ): ModelCache {
   const layers = keyValues.map(({ key, value }, i): LayerCache => {
     const router = outputs[i]!.routing?.cache;
     return { key, value, ...(router === undefined ? {} : { router }) };
   });
-  const next = { length: past.length + length, layers };
+  const next = { length: past.length + length, layers, ...(farthest === undefined ? {} : { farthest }) };
   if (packing === undefined) return next;
   const { documents } = packing;
   const all =

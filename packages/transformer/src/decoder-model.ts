@@ -79,7 +79,8 @@ export class DecoderModel implements Module {
     const traced = input.layerOutputs ?? false;
     return tidied(() => {
       const packing = packingOf(input, past);
-      const attention = attentionContext(this.rotations(input, past, packing), packing, past);
+      const farthest = this.farthest(input.positions ?? packing?.positions, past);
+      const attention = attentionContext(this.rotations(input, past, packing, farthest), packing, past);
       const standing = moe === undefined ? undefined : tokenPositions(input, packing, past);
       // sequences lie one below the other in rows until the end
       const whole = (rows: tf.Tensor2D): tf.Tensor3D => tf.reshape(rows, [batch, length, width]);
@@ -121,7 +122,7 @@ export class DecoderModel implements Module {
         ...(traced ? { embeddings: whole(embeddings) } : {}),
         ...(input.cache === undefined
           ? {}
-          : { cache: advanceCache(past, { keyValues, outputs, packing, length }) }),
+          : { cache: advanceCache(past, { keyValues, outputs, packing, length, farthest }) }),
       };
     });
   }
@@ -180,16 +181,27 @@ export class DecoderModel implements Module {
     for (const table of Object.values(this.rotaries)) table.dispose();
   }
 
+  /**
+   * [] int32 the largest position so far of any row, for LongRoPE: a row that has ended is fed padding and does not show
+   * any more how far it went, but what the cache holds was made with the frequencies that it asked for.
+   */
+  private farthest(positions: tf.Tensor2D | undefined, past: ModelCache): tf.Scalar | undefined {
+    if (this.switchesAt === undefined || positions === undefined) return past.farthest?.clone();
+    const now = tf.max(positions);
+    return (past.farthest === undefined ? now : tf.maximum(now, past.farthest)) as tf.Scalar;
+  }
+
   private rotations(
     { inputIds, positions }: ForwardInput,
     past: ModelCache,
     packing?: Packing,
+    farthest?: tf.Scalar,
   ): Record<string, Rotation> {
     const length = inputIds.shape[1];
     const end = past.length + length;
     const rotation = (table: RotaryTable): Rotation => {
-      if (positions !== undefined) return table.at(positions, this.architecture.maxPositions);
-      if (packing !== undefined) return table.at(packing.positions, end);
+      if (positions !== undefined) return table.at(positions, this.architecture.maxPositions, farthest);
+      if (packing !== undefined) return table.at(packing.positions, end, farthest);
       return table.range(past.length, length);
     };
     const named = Object.entries(this.rotaries).map(([name, table]) => [name, rotation(table)] as const);

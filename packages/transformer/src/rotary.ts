@@ -54,15 +54,18 @@ export class RotaryTable {
     return { cos: rows(tables.cos), sin: rows(tables.sin) };
   }
 
-  /** The rotation of `positions` [B,S] int32, all in [0, limit). The caller owns it. */
-  at(positions: tf.Tensor2D, limit: number): Rotation {
+  /**
+   * The rotation of `positions` [B,S] int32, all in [0, limit); `farthest` [] int32 is the largest position of the texts
+   * they belong to, by default that of `positions`. The caller owns it.
+   */
+  at(positions: tf.Tensor2D, limit: number, farthest?: tf.Scalar): Rotation {
     this.grow(limit);
     const rows = ({ tensor }: Table): tf.Tensor3D => tf.gather(tensor, positions) as unknown as tf.Tensor3D;
     const pick = (name: 'cos' | 'sin'): tf.Tensor3D => {
       const short = rows(this.short![name]);
       if (this.long === undefined || this.switchesAt === undefined) return short;
       // the choice stays on the device: a position cannot be read back here
-      const reached = tf.greaterEqual(tf.max(positions), tf.scalar(this.switchesAt, 'int32'));
+      const reached = tf.greaterEqual(farthest ?? tf.max(positions), tf.scalar(this.switchesAt, 'int32'));
       return tf.where<tf.Tensor>(reached, rows(this.long[name]), short) as tf.Tensor3D;
     };
     return tf.tidy(() => ({ cos: pick('cos'), sin: pick('sin') }));

@@ -95,6 +95,37 @@ async function piecesEqualWhole(model: DecoderModel, inputs: GoldenModel['inputs
 describe('LongRoPE', () => {
   const { folder, inputs } = models.find(({ name }) => name === 'phi3')!;
 
+  /** The most probable next token of each row of texts, read anew as one batch; rows that ended go on as padding. */
+  async function nextTokens(
+    model: DecoderModel,
+    texts: readonly (readonly number[])[],
+    ended: readonly number[],
+  ) {
+    const width = Math.max(...texts.map((text, r) => text.length + ended[r]!));
+    const padded = (value: (id: number) => number) =>
+      texts.map((text, r) => [
+        ...new Array<number>(width - text.length - ended[r]!).fill(0),
+        ...text.map(value),
+        ...new Array<number>(ended[r]!).fill(0),
+      ]);
+    const best = tf.tidy(() => {
+      const inputIds = tf.tensor2d(
+        padded(id => id),
+        undefined,
+        'int32',
+      );
+      const mask = tf.tensor2d(
+        padded(() => 1),
+        undefined,
+        'float32',
+      );
+      return tf.argMax(model.forward({ inputIds, mask, logits: 'last' }).logits, 2);
+    });
+    const found = await best.data();
+    best.dispose();
+    return found;
+  }
+
   it('makes generation start anew where the frequencies switch', async () => {
     const model = await loadModel(folder);
     const at = model.switchesAt!;
@@ -103,29 +134,35 @@ describe('LongRoPE', () => {
     const found = await generate(model, prompts, { maxNewTokens: 6 });
     const texts = prompts.map(prompt => [...prompt]);
     for (let step = 0; step < 6; step++) {
-      const width = Math.max(...texts.map(text => text.length));
-      const padded = (row: number[], fill: number, value: (x: number) => number): number[] => [
-        ...new Array<number>(width - row.length).fill(fill),
-        ...row.map(value),
-      ];
-      const logits = tf.tidy(() => {
-        const inputIds = tf.tensor2d(
-          texts.map(text => padded(text, 0, id => id)),
-          undefined,
-          'int32',
-        );
-        const mask = tf.tensor2d(
-          texts.map(text => padded(text, 0, () => 1)),
-          undefined,
-          'float32',
-        );
-        return model.forward({ inputIds, mask, logits: 'last' }).logits;
-      });
-      const best = await tf.tidy(() => tf.argMax(logits, 2)).data();
+      const best = await nextTokens(model, texts, [0, 0]);
       for (const [r, text] of texts.entries()) text.push(best[r]!);
-      logits.dispose();
     }
     expect(found.map(row => [...row.tokens])).toEqual(texts.map((text, r) => text.slice(prompts[r]!.length)));
+    model.dispose();
+  });
+
+  it('stays with the frequencies of a row that has ended', async () => {
+    const model = await loadModel(folder);
+    const at = model.switchesAt!;
+    const prompts = [
+      [...inputs.input_ids[0]!, ...inputs.input_ids[0]!].slice(0, at + 2),
+      inputs.input_ids[1]!.slice(0, 9),
+    ];
+    const [first] = await nextTokens(model, prompts, [0, 0]);
+    const texts = prompts.map(prompt => [...prompt]);
+    const expected: number[] = [];
+    for (let step = 0; step < 6; step++) {
+      const best = await nextTokens(model, texts, [Math.max(0, step - 1), 0]);
+      if (step === 0) texts[0]!.push(first!);
+      texts[1]!.push(best[1]!);
+      expected.push(best[1]!);
+    }
+    expect(expected).not.toContain(first);
+    const [ended, open] = await generate(model, prompts, { maxNewTokens: 6, stopTokens: [first!] });
+    expect(ended!.tokens).toEqual([first]);
+    expect(open!.tokens).toEqual(expected);
+    const alone = await generate(model, [prompts[1]!], { maxNewTokens: 6 });
+    expect(alone[0]!.tokens, 'the test can tell the frequencies apart').not.toEqual(expected);
     model.dispose();
   });
 
