@@ -1,4 +1,5 @@
 export * from './byte-source.ts';
+export * from './conversion/converted-config.ts';
 export {
   type ExpertLayout,
   type LaidOutTensor,

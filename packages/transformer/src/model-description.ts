@@ -1,4 +1,5 @@
 /** From a `config.json` to what a model is: its family and its architecture. */
+import { checkQuantisation } from '@spectra/checkpoint';
 import { SpectraError } from '@spectra/tensor';
 import type { Architecture } from './architecture.ts';
 import type { ModelConfig } from './config.ts';
@@ -34,6 +35,7 @@ export function describeModel(file: unknown, options: DescribeOptions = {}): Mod
   const type = config.value('model_type');
   const family = [...(options.families ?? []), ...FAMILIES].find(({ modelType }) => modelType === type);
   if (family === undefined) throw unknownFamily(file, type, config.where);
+  checkQuantisation(config.content, config.where);
   return { family, config: file as Json, architecture: architectureOf(family, config) };
 }
 

@@ -1,7 +1,7 @@
 import { cp, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openModel } from '@spectra/checkpoint/node';
+import { convertModel, openModel } from '@spectra/checkpoint/node';
 import { noLeaks, testBackend, workspaceRoot } from '@spectra/testing';
 import { FAMILIES, routerConfigSchema } from '@spectra/transformer';
 import { loadModel } from '@spectra/transformer/node';
@@ -31,6 +31,21 @@ const NORMALISED = [
 ];
 
 describe('a replaced router', () => {
+  it('stays in its place when the layout of the experts changes and changes back', async () => {
+    const to = (name: string): string => join(folder, `mixtral ${name}`);
+    await replaceRouterFolder(fixture('mixtral'), to('ours'), { router });
+    await convertModel(to('ours'), to('fused'), { layout: 'fused' });
+    await convertModel(to('fused'), to('back'), { layout: 'per-expert' });
+    const names = async (path: string): Promise<string[]> => {
+      const store = await openModel(path);
+      const found = store.names().sort();
+      await store.close();
+      return found;
+    };
+    expect(await names(to('back'))).toEqual(await names(to('ours')));
+    for (const name of ['fused', 'back']) (await loadModel(to(name))).dispose();
+  });
+
   it.each(NORMALISED)('%s: experts are the same files, the model runs', async name => {
     const to = join(folder, name);
     await noLeaks(async () => {

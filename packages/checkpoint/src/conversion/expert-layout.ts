@@ -47,6 +47,8 @@ const FAMILIES: Readonly<Record<string, ExpertNames>> = {
 const PER_EXPERT = /^(model\.layers\.(\d+)\.(mlp|block_sparse_moe)\.experts)\.(\d+)\.(\w+)\.weight$/;
 const FUSED = /^model\.layers\.(\d+)\.mlp\.experts\.(gate_up_proj|down_proj)$/;
 
+const OWN_ROUTER = /\.mlp\.router\./;
+
 /** Every tensor as it is. */
 export function sameLayout(store: TensorStore): LaidOutTensor[] {
   return store.names().map(name => ({ name, shape: store.entry(name).shape, parts: [{ source: name }] }));
@@ -160,7 +162,8 @@ function split(store: TensorStore, layers: number, family: ExpertNames, experts:
   return store.names().flatMap((name): LaidOutTensor[] => {
     const layer = /^model\.layers\.(\d+)\./.exec(name)?.[1] ?? '';
     const own = sparse.has(layer) && Number(layer) < layers;
-    const target = own ? name.replace('.mlp.', `.${family.block}.`) : name;
+    // a router of ours stands at its place whatever the family calls its experts
+    const target = own && !OWN_ROUTER.test(name) ? name.replace('.mlp.', `.${family.block}.`) : name;
     const { shape } = store.entry(name);
     const projection = FUSED.exec(name)?.[2];
     if (!own || projection === undefined) return [{ name: target, shape, parts: [{ source: name }] }];

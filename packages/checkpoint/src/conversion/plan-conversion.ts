@@ -6,11 +6,9 @@ import { quote } from '../header.ts';
 import { type ModelStore, storedParts, type TensorStorage } from '../model-store.ts';
 import { MXFP4_GROUP } from '../mxfp4.ts';
 import type { StreamedSpec } from '../safetensors-writer.ts';
+import { type ConversionDtype, checkQuantisation, convertedConfig } from './converted-config.ts';
 import { type ExpertLayout, type LaidOutTensor, layOut, sameLayout } from './expert-layout.ts';
 import { copied, copiedScales, fp8Encoded, mxfp4Encoded, rounded, scaleParts } from './streams.ts';
-
-/** What weights become: a float dtype, FP8 with block scales, MXFP4. */
-export type ConversionDtype = 'f32' | 'bf16' | 'f16' | 'fp8' | 'mxfp4';
 
 export interface ConversionOptions {
   /** Without it every tensor keeps the dtype it has. */
@@ -36,7 +34,6 @@ const FLOAT: Readonly<Partial<Record<ConversionDtype, 'F32' | 'BF16' | 'F16'>>> 
   bf16: 'BF16',
   f16: 'F16',
 };
-const TORCH_NAMES = { f32: 'float32', bf16: 'bfloat16', f16: 'float16' } as const;
 const FLOATS: readonly SafetensorsDtype[] = ['F64', 'F32', 'F16', 'BF16', 'F8_E4M3', 'F8_E5M2'];
 
 /** A correction bias decides over tiny differences, and a router's state is a sum of small steps: both stay float32. */
@@ -49,7 +46,7 @@ const MXFP4_WEIGHT = /\.mlp\.experts\.(gate_up|down)_proj$/;
 /**
  * Plans a conversion without reading a value. What keeps its dtype is copied byte for byte, block scales included;
  * FP8 and MXFP4 are computed anew only from other dtypes. Errors: `VALUE` for a dtype or layout that the model cannot
- * have, `CHECKPOINT_MISMATCH` for tensors that do not fit each other or the configuration.
+ * have, `CONFIG_INVALID` for weights in a quantised form that is not read, `CHECKPOINT_MISMATCH` for tensors that do not fit each other or the configuration.
  */
 export function planConversion(
   store: ModelStore,
@@ -57,6 +54,7 @@ export function planConversion(
   options: ConversionOptions,
 ): Conversion {
   const { dtype, layout } = options;
+  if (dtype !== undefined || layout !== undefined) checkQuantisation(config, store.name);
   checkValue(
     dtype !== 'mxfp4' || config.model_type === 'gpt_oss',
     `MXFP4 is the form of gpt_oss, not of ${quote(config.model_type)}.`,
@@ -76,7 +74,15 @@ export function planConversion(
     const reached = planned.some(({ spec }) => /_scale_inv$|_blocks$/.test(spec.name));
     checkValue(reached, `the model has no weight that can be ${dtype}.`, store.name);
   }
-  return { tensors: planned, config: convertedConfig(config, dtype) };
+  return { tensors: planned, config: convertedConfig(config, dtype, plainMatrices(planned)) };
+}
+
+/** Modules of decoder layers whose matrix is a float. */
+function plainMatrices(planned: readonly PlannedTensor[]): string[] {
+  return planned.flatMap(({ spec: { name, dtype, shape } }) => {
+    const module = /^(.*\.layers\.\d+\..*)\.weight$/.exec(name)?.[1];
+    return module === undefined || shape.length !== 2 || dtype.startsWith('F8_') ? [] : [module];
+  });
 }
 
 /** Parts of one target must be kept alike: their bytes or values are put side by side. */
@@ -191,35 +197,6 @@ function mxfp4Specs(store: ModelStore, { name, shape }: LaidOutTensor): Streamed
     },
     { name: `${name}_scales`, dtype: 'U8', shape: groups, bytes: () => mxfp4Encoded(store, name, 'scales') },
   ];
-}
-
-/** The content of a `config.json` that says of its weights that they are stored as `dtype`; as it is without one. */
-export function convertedConfig(
-  config: Readonly<Record<string, unknown>>,
-  dtype: ConversionDtype | undefined,
-): Readonly<Record<string, unknown>> {
-  // our own configurations say nothing of how weights are stored: the files do
-  if (dtype === undefined || config.model_type === 'spectra') return config;
-  const { quantization_config: quantised, ...rest } = config;
-  if (dtype === 'fp8') {
-    if (quantised !== undefined) return config;
-    const fp8 = {
-      activation_scheme: 'dynamic',
-      fmt: 'e4m3',
-      quant_method: 'fp8',
-      weight_block_size: FP8_BLOCK,
-    };
-    return { ...rest, quantization_config: fp8 };
-  }
-  if (dtype === 'mxfp4') {
-    if (quantised !== undefined) return config;
-    const left = ['model.layers.*.self_attn', 'model.layers.*.mlp.router', 'model.embed_tokens', 'lm_head'];
-    return { ...rest, quantization_config: { quant_method: 'mxfp4', modules_to_not_convert: left } };
-  }
-  // transformers 5 calls it dtype; older files torch_dtype
-  const key = config.dtype !== undefined ? 'dtype' : 'torch_dtype';
-  if (quantised === undefined && config[key] === TORCH_NAMES[dtype]) return config;
-  return { ...rest, [key]: TORCH_NAMES[dtype] };
 }
 
 /** The reference implementation's order of dtypes in a file. */

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { workspaceRoot } from '@spectra/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { ConversionDtype } from '../conversion/plan-conversion.ts';
+import type { ConversionDtype } from '../conversion/converted-config.ts';
 import { convertModel } from './convert-model.ts';
 import { openModel, writeModel } from './model.ts';
 
@@ -152,6 +152,31 @@ describe('convert', () => {
     expect(made).toEqual((await config(fixture(name))).quantization_config);
   });
 
+  it.each([
+    [
+      'mixtral',
+      [
+        'lm_head',
+        'model.layers.0.block_sparse_moe.gate',
+        'model.layers.1.block_sparse_moe.gate',
+        'model.layers.2.block_sparse_moe.gate',
+      ],
+    ],
+    ['llama', undefined],
+  ])('FP8 of %s names the modules that are not: %j', async (name, left) => {
+    await convertModel(fixture(name), at('fp8'), { dtype: 'fp8' });
+    const { quantization_config: made } = (await config(at('fp8'))) as { quantization_config: object };
+    expect((made as { modules_to_not_convert?: string[] }).modules_to_not_convert).toEqual(left);
+  });
+
+  it('from one quantised form to the other, the configuration names the new one', async () => {
+    await convertModel(fixture('gpt_oss_mxfp4'), at('fp8'), { dtype: 'fp8' });
+    expect((await config(at('fp8'))).quantization_config).toMatchObject({ quant_method: 'fp8' });
+    expect(Object.keys(await stored(at('fp8'))).some(name => name.endsWith('gate_up_proj_scale_inv'))).toBe(
+      true,
+    );
+  });
+
   it('FP8 experts of whole blocks change their layout code by code; others ask for another dtype', async () => {
     const [experts, hidden, width] = [2, 130, 256];
     await cp(fixture('deepseek_v3_fp8'), at('odd'), { recursive: true });
@@ -221,6 +246,20 @@ describe('convert refuses', () => {
     await refuse(fixture('gpt_oss_mxfp4'), { layout: 'per-expert' }, { code: 'VALUE' });
     await refuse(fixture('llama'), { layout: 'fused' }, { code: 'VALUE' });
     await refuse(fixture('mixtral'), { dtype: 'mxfp4' as ConversionDtype }, { code: 'VALUE' });
+  });
+
+  it.each([
+    [{ quantization_config: { quant_method: 'compressed-tensors' } }, 'compressed-tensors'],
+    [{ quantization_config: { quant_method: 'gptq', bits: 4 } }, 'gptq'],
+    [{ quantization_config: { group_size: 64, bits: 4 } }, 'an unnamed method'],
+  ])('weights in a form that it does not read: %j', async (more, named) => {
+    await cp(fixture('mixtral'), at('source'), { recursive: true });
+    const path = join(at('source'), 'config.json');
+    await writeFile(path, JSON.stringify({ ...(await config(fixture('mixtral'))), ...more }));
+    const expected = { code: 'CONFIG_INVALID', message: expect.stringContaining(named) };
+    await refuse(at('source'), { dtype: 'bf16' }, expected);
+    await refuse(at('source'), { layout: 'fused' }, expected);
+    await convertModel(at('source'), at('copy'), { maxShardBytes: 1e6 });
   });
 
   it('an existing target, and leaves it', async () => {

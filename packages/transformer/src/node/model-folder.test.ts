@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openModel } from '@spectra/checkpoint/node';
 import { readTensors, valueAndGrads } from '@spectra/tensor';
-import { noLeaks, testBackend } from '@spectra/testing';
+import { noLeaks, testBackend, workspaceRoot } from '@spectra/testing';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { DecoderModel } from '../decoder-model.ts';
@@ -137,6 +137,27 @@ describe('model folders', () => {
       await expect(loadModelDescription(folder)).rejects.toMatchObject({ code: 'FILE_MISSING' });
       expect(await readdir(folder)).toEqual(['model.safetensors']);
     });
+  });
+
+  it('say what form their weights have, whatever those that were read had', async () => {
+    const model = await loadModel(join(workspaceRoot(), 'fixtures/hf/deepseek_v3_fp8'));
+    expect(model.description.config).toHaveProperty('quantization_config');
+    await saveModel(model, folder, { dtype: 'BF16' });
+    const config = JSON.parse(await readFile(join(folder, 'config.json'), 'utf8'));
+    expect(config).not.toHaveProperty('quantization_config');
+    expect(config.torch_dtype ?? config.dtype).toBe('bfloat16');
+    (await loadModel(folder)).dispose();
+    model.dispose();
+  });
+
+  it('refuse weights in a form that is not read', async () => {
+    const model = new DecoderModel(TINY);
+    await saveModel(model, folder);
+    const path = join(folder, 'config.json');
+    const config = JSON.parse(await readFile(path, 'utf8'));
+    await writeFile(path, JSON.stringify({ ...config, quantization_config: { quant_method: 'awq' } }));
+    await expect(loadModel(folder)).rejects.toThrow('quantised by "awq", which is not read');
+    model.dispose();
   });
 
   it('refuse a router of another shape', async () => {

@@ -1,6 +1,7 @@
 /** A model in a folder: `config.json` and safetensors, as Hugging Face lays them out. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type ConversionDtype, convertedConfig, type WritableDtype } from '@spectra/checkpoint';
 import {
   folderFiles,
   openModel,
@@ -67,14 +68,17 @@ export async function loadModel(folder: string, options: LoadModelOptions = {}):
   }
 }
 
+/** Dtypes that a `config.json` has names for. */
+const FLOATS: Partial<Record<WritableDtype, ConversionDtype>> = { F32: 'f32', BF16: 'bf16', F16: 'f16' };
+
 export interface SaveModelOptions extends ModelTensorOptions {
   /** Tensor bytes per file; 5 GB by default. */
   readonly maxShardBytes?: number;
 }
 
 /**
- * Writes `config.json` and the weights with the routers' states into `folder`, which is made if need be; existing
- * files are an error (`FILE_EXISTS`). Returns size and hash of each file.
+ * Writes `config.json`, which says what dtype the weights now have, and the weights with the routers' states into `folder`,
+ * which is made if need be; existing files are an error (`FILE_EXISTS`). Returns size and hash of each file.
  */
 export async function saveModel(
   model: DecoderModel,
@@ -83,7 +87,8 @@ export async function saveModel(
 ): Promise<Record<string, WrittenFile>> {
   await mkdir(folder, { recursive: true });
   const { maxShardBytes } = options;
-  const json = new TextEncoder().encode(`${JSON.stringify(model.description.config, null, 2)}\n`);
+  const stored = convertedConfig(model.description.config, FLOATS[options.dtype ?? 'F32']);
+  const json = new TextEncoder().encode(`${JSON.stringify(stored, null, 2)}\n`);
   const config = await writeFileDurably(join(folder, 'config.json'), sink => sink.write(json));
   const weights = await writeModel(folder, modelTensorSpecs(model, options), {
     // Hugging Face's loader refuses a file that does not say so
