@@ -107,12 +107,12 @@ describe('config.json', () => {
       ...TINY,
       model_type: 'llama',
       rope_scaling: { rope_type: 'linear', factor: 2 },
-      sliding_window: 7,
       attention_bias: true,
       tie_word_embeddings: true,
     });
     const { initializer: _first, ...own } = describeConfig(config).architecture;
     const { initializer: _second, ...read } = describeModel(written(config)).architecture;
     expect(read).toEqual(own);
+    expect(() => parseModelConfig({ ...TINY, model_type: 'llama', sliding_window: 7 })).toThrow('has none');
   });
 });

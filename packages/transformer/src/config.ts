@@ -94,6 +94,12 @@ export const modelConfigSchema = z
     if (config.model_type === 'llama' && (config.moe !== undefined || config.positions !== 'rotary')) {
       issue(['model_type'], "a 'llama' is dense with rotary positions: use model_type 'spectra'.");
     }
+    if (config.model_type === 'llama' && config.sliding_window !== undefined) {
+      issue(
+        ['sliding_window'],
+        "a 'llama' has none, and its readers would not see it: use model_type 'spectra'.",
+      );
+    }
     if (config.rope_scaling?.rope_type === 'llama3') {
       const { low_freq_factor: low, high_freq_factor: high } = config.rope_scaling;
       if (high <= low)

@@ -66,6 +66,11 @@ export class DecoderModel implements Module {
     return found.length === 0 ? undefined : Math.min(...found);
   }
 
+  /** How many positions there are where they are learned; none for rotary ones. */
+  get learnedPositions(): number | undefined {
+    return this.parts.positions?.shape[0];
+  }
+
   /** The routers of the mixture-of-experts layers, from below: `routers[i]` made `routings[i]`. */
   get routers(): Router[] {
     return this.layers.flatMap(layer => (layer.moe === undefined ? [] : [layer.moe.router]));
@@ -74,7 +79,7 @@ export class DecoderModel implements Module {
   /** Synchronous and differentiable; changes no state. Shapes and ownership: `ForwardInput`, `ForwardOutput`. */
   forward(input: ForwardInput): ForwardOutput {
     const { hidden: width, recompute, moe } = this.architecture;
-    const [batch, length] = checkForwardInput(input, width, this.parts.positions?.shape[0], this.switchesAt);
+    const [batch, length] = checkForwardInput(input, width, this.learnedPositions, this.switchesAt);
     const past = input.cache ?? emptyCache();
     const traced = input.layerOutputs ?? false;
     return tidied(() => {
@@ -130,7 +135,7 @@ export class DecoderModel implements Module {
   /** What enters the first layer, [B,S,H], of rows that each begin a text; the caller owns it. */
   embedTokens(inputIds: tf.Tensor2D): tf.Tensor3D {
     const { hidden } = this.architecture;
-    checkForwardInput({ inputIds }, hidden, this.parts.positions?.shape[0], this.switchesAt);
+    checkForwardInput({ inputIds }, hidden, this.learnedPositions, this.switchesAt);
     return tidied(() => tf.reshape(this.embed({ inputIds }, emptyCache()), [...inputIds.shape, hidden]));
   }
 

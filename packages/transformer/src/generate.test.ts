@@ -124,3 +124,14 @@ describe('generate', () => {
     model.dispose();
   });
 });
+
+it('ends where learned positions end, beside the longest prompt', async () => {
+  const model = new DecoderModel(tinyMoe(SPECTRA, { positions: 'learned', max_position_embeddings: 10 }));
+  const rows = await generate(model, PROMPTS, { maxNewTokens: 64 });
+  expect(rows.map(({ tokens, finish }) => [tokens.length, finish])).toEqual(PROMPTS.map(() => [3, 'length']));
+  const [alone] = await generate(model, [PROMPTS[2]!], { maxNewTokens: 64 });
+  expect(alone!.tokens).toHaveLength(9);
+  expect(alone!.tokens.slice(0, 3)).toEqual(rows[2]!.tokens);
+  await expect(generate(model, [randomRows(9, 1, 11)[0]!])).rejects.toThrow('only 10 are learned');
+  model.dispose();
+});

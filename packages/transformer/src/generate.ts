@@ -7,7 +7,7 @@ import type { DecoderModel } from './decoder-model.ts';
 import { checkSampling, type SampledToken, type SamplingOptions, sampleToken } from './sampling.ts';
 
 export interface GenerateOptions extends SamplingOptions {
-  /** New tokens per row at most; 64 by default. */
+  /** New tokens per row at most; 64 by default. Learned positions may end before: then rows end with `length`. */
   readonly maxNewTokens?: number;
   /** A row ends after one of these tokens, which stays part of it; none by default. */
   readonly stopTokens?: readonly number[];
@@ -39,7 +39,7 @@ export interface GeneratedRow {
   readonly promptRoutes: readonly TokenRoute[];
   /** The route of each new token. */
   readonly routes: readonly TokenRoute[];
-  /** `stop` at a stop token, `length` after `maxNewTokens`. */
+  /** `stop` at a stop token, `length` after `maxNewTokens` or at the end of learned positions. */
   readonly finish: 'stop' | 'length';
 }
 
@@ -69,7 +69,13 @@ export async function generate(
     'generate',
   );
   const rng = new Rng(options.seed ?? 0);
-  const rows = prompts.map((_, r) => new Row(rng.split('row', r), maxNewTokens, stopTokens));
+  // learned positions end: as many tokens as there is room for beside the longest prompt
+  const width = Math.max(...prompts.map(prompt => prompt.length));
+  const limit = Math.min(
+    maxNewTokens,
+    Math.max(0, (model.learnedPositions ?? Number.POSITIVE_INFINITY) - width),
+  );
+  const rows = prompts.map((_, r) => new Row(rng.split('row', r), limit, stopTokens));
   const routed = model.routers.length > 0;
   let cache: ModelCache = emptyCache();
   const run = async (
@@ -85,7 +91,7 @@ export async function generate(
   };
   try {
     // all that was fed so far, row by row
-    const { feed, mask, width } = padLeft(prompts, padToken);
+    const { feed, mask } = padLeft(prompts, width, padToken);
     let { logits, routes } = await run(feed, mask);
     for (const [r, row] of rows.entries()) row.promptRoutes = routes[r]!.slice(width - prompts[r]!.length);
     const { switchesAt = Number.POSITIVE_INFINITY } = model;
@@ -167,15 +173,13 @@ class Row {
 }
 
 /** Prompts as one rectangle, padding on the left; no mask for a single row, which never needs one. */
-function padLeft(prompts: readonly (readonly number[])[], padToken: number) {
-  const width = Math.max(...prompts.map(prompt => prompt.length));
+function padLeft(prompts: readonly (readonly number[])[], width: number, padToken: number) {
   const pad = (row: readonly number[], value: number): number[] => [
     ...new Array<number>(width - row.length).fill(value),
     ...row,
   ];
   const mask = prompts.map(prompt => pad(new Array<number>(prompt.length).fill(1), 0));
   return {
-    width,
     feed: prompts.map(prompt => pad(prompt, padToken)),
     mask: prompts.length === 1 ? undefined : mask,
   };

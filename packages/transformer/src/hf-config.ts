@@ -27,7 +27,6 @@ export function toHfConfig(config: ModelConfig): Json {
     rope_scaling: config.rope_scaling ?? null,
     attention_bias: config.attention_bias,
     mlp_bias: config.mlp_bias,
-    ...(config.sliding_window === undefined ? {} : { sliding_window: config.sliding_window }),
     tie_word_embeddings: config.tie_word_embeddings,
     torch_dtype: 'float32',
   };

@@ -119,6 +119,17 @@ describe('windows', () => {
     expect(windowsOf(qwen)).toEqual(new Array(4).fill(undefined));
     expect(windowsOf({ ...qwen, use_sliding_window: true })).toEqual([undefined, undefined, 8, 8]);
   });
+  it('of a Llama there are none', () => {
+    expect(windowsOf({ ...deep, model_type: 'llama' })).toEqual(new Array(4).fill(undefined));
+  });
+  it('are refused where they are of another kind, or too few', () => {
+    const mistral = { ...deep, model_type: 'mistral', num_key_value_heads: 2 };
+    const full = 'full_attention';
+    expect(() => windowsOf({ ...mistral, layer_types: [full, full, full, 'chunked_attention'] })).toThrow(
+      'layer_types has "chunked_attention"',
+    );
+    expect(() => windowsOf({ ...mistral, layer_types: [full, full] })).toThrow('2 entries for 4 layers');
+  });
   it('of GPT-OSS alternate, windowed first, unless the file lists them', () => {
     const oss = { ...deep, model_type: 'gpt_oss', head_dim: 4, num_key_value_heads: 2, num_local_experts: 4 };
     expect(windowsOf(oss)).toEqual([8, undefined, 8, undefined]);
@@ -135,4 +146,10 @@ describe('windows', () => {
     };
     expect(windowsOf(gemma)).toEqual([8, 8, 8, 8, 8, undefined, 8]);
   });
+});
+
+it('a text model inside another is refused as such', () => {
+  expect(() => describeModel({ model_type: 'gemma3', text_config: { model_type: 'gemma3_text' } })).toThrow(
+    'only text models are read',
+  );
 });

@@ -56,6 +56,13 @@ export function describeConfig(config: ModelConfig): ModelDescription {
 /** Says which keys a Llama, the common ground of most families, would make nothing of. */
 function unknownFamily(file: unknown, type: unknown, where: string): SpectraError {
   const config = new ConfigFile(file, where);
+  if (config.has('text_config')) {
+    return new SpectraError('CONFIG_INVALID', {
+      message: `model_type ${JSON.stringify(type)} wraps a text model (text_config) with others: only text models are read.`,
+      where,
+      fix: 'Take a checkpoint of the text model alone.',
+    });
+  }
   for (const key of IGNORED) config.value(key);
   let lacking: string;
   try {

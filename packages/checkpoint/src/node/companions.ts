@@ -4,15 +4,16 @@ import { join } from 'node:path';
 import { readError } from './file-errors.ts';
 
 const TOKENIZER =
-  /^(tokenizer.*|vocab\.(json|txt)|merges\.txt|special_tokens_map\.json|added_tokens\.json|chat_template\..*|.*\.model)$/i;
-const OTHERS = /^(generation_config\.json|LICEN[CS]E.*|NOTICE.*|USE_POLICY.*|README.*)$/i;
+  /^(tokenizer.*|vocab\.(json|txt)|merges\.txt|special_tokens_map\.json|added_tokens\.json|chat_template\..*|tekken\.json|.*\.model)$/i;
+/** Code is carried, never run: it is what `auto_map` names for others who read the model. */
+const OTHERS = /^(generation_config\.json|[^/]*\.py|LICEN[CS]E.*|NOTICE.*|USE_POLICY.*|README.*)$/i;
 
 /** Whether a file of this name belongs to a tokenizer. */
 export function isTokenizerFile(name: string): boolean {
   return TOKENIZER.test(name);
 }
 
-/** Whether a file of this name belongs to a model: its tokenizer's, generation settings, licence, notices and README. */
+/** Whether a file of this name belongs to a model: its tokenizer's, generation settings, code of its own, licence, notices and README. */
 export function isCompanionFile(name: string): boolean {
   return TOKENIZER.test(name) || OTHERS.test(name);
 }

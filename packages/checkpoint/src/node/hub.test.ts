@@ -25,6 +25,8 @@ const SMALL: Readonly<Record<string, string>> = {
   'README.md': 'readme',
   'training_args.json': '{}',
   'requirements.txt': 'other',
+  'tokenization_own.py': 'code',
+  'tekken.json': '{}',
 };
 
 /** A stand-in for the Hub: one model, its listing and its files by range. */

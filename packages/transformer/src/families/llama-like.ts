@@ -148,13 +148,26 @@ export function publishedMoe(file: ConfigFile, options: ExpertOptions): MoeShape
   };
 }
 
-/** `layer_types` where the file has it, else what the family says: the window of each layer that has one. */
+/**
+ * `layer_types` where the file has it, else what the family says: the window of each layer that has one. `CONFIG_INVALID` for
+ * a kind of attention that is not computed, or fewer kinds than layers.
+ */
 export function windows(
   file: ConfigFile,
   size: number | undefined,
   otherwise: (layer: number) => boolean,
 ): (layer: number) => number | undefined {
   const types = file.list('layer_types');
+  const layers = file.integer('num_hidden_layers');
+  if (types !== undefined && types.length < layers) {
+    throw file.invalid(`layer_types has ${types.length} entries for ${layers} layers.`);
+  }
+  const other = types?.find(type => type !== 'sliding_attention' && type !== 'full_attention');
+  if (other !== undefined) {
+    throw file.invalid(
+      `layer_types has ${JSON.stringify(other)}; "full_attention" and "sliding_attention" are supported.`,
+    );
+  }
   return layer => {
     const windowed = types === undefined ? otherwise(layer) : types[layer] === 'sliding_attention';
     return windowed ? size : undefined;

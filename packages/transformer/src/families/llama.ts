@@ -1,9 +1,9 @@
 /** Llama 2 and 3 (Touvron et al. 2023; Grattafiori et al. 2024), and what shares its architecture, such as SmolLM2. */
 import type { Family } from '../family.ts';
-import { llamaLike, windowEverywhere } from './llama-like.ts';
+import { llamaLike } from './llama-like.ts';
 
 export const llama: Family = {
   modelType: 'llama',
-  architecture: file => llamaLike(file, { window: windowEverywhere(file) }),
+  architecture: file => llamaLike(file),
   tensors: [],
 };

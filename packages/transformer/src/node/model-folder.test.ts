@@ -122,6 +122,12 @@ describe('model folders', () => {
       const model = new DecoderModel(TINY);
       await saveModel(model, folder);
       await expect(saveModel(model, folder)).rejects.toMatchObject({ code: 'FILE_EXISTS' });
+      // what a failed call wrote is gone, what was there stays
+      await rm(join(folder, 'model.safetensors'));
+      await expect(saveModel(model, folder)).rejects.toMatchObject({ code: 'FILE_EXISTS' });
+      expect(await readdir(folder)).toEqual(['config.json']);
+      await rm(join(folder, 'config.json'));
+      await saveModel(model, folder);
       model.dispose();
       const path = join(folder, 'config.json');
       const config = JSON.parse(await readFile(path, 'utf8'));

@@ -1,5 +1,5 @@
 /** A model in a folder: `config.json` and safetensors, as Hugging Face lays them out. */
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ConversionDtype, convertedConfig, type WritableDtype } from '@spectra/checkpoint';
 import {
@@ -78,7 +78,7 @@ export interface SaveModelOptions extends ModelTensorOptions {
 
 /**
  * Writes `config.json`, which says what dtype the weights now have, and the weights with the routers' states into `folder`,
- * which is made if need be; existing files are an error (`FILE_EXISTS`). Returns size and hash of each file.
+ * which is made if need be; existing files are an error, and what was written until then is removed (`FILE_EXISTS`). Returns size and hash of each file.
  */
 export async function saveModel(
   model: DecoderModel,
@@ -86,14 +86,22 @@ export async function saveModel(
   options: SaveModelOptions = {},
 ): Promise<Record<string, WrittenFile>> {
   await mkdir(folder, { recursive: true });
+  const before = new Set(await readdir(folder));
   const { maxShardBytes } = options;
-  const stored = convertedConfig(model.description.config, FLOATS[options.dtype ?? 'F32']);
-  const json = new TextEncoder().encode(`${JSON.stringify(stored, null, 2)}\n`);
-  const config = await writeFileDurably(join(folder, 'config.json'), sink => sink.write(json));
-  const weights = await writeModel(folder, modelTensorSpecs(model, options), {
-    // Hugging Face's loader refuses a file that does not say so
-    metadata: { format: 'pt' },
-    ...(maxShardBytes === undefined ? {} : { maxShardBytes }),
-  });
-  return { 'config.json': config, ...weights };
+  try {
+    const weights = await writeModel(folder, modelTensorSpecs(model, options), {
+      // Hugging Face's loader refuses a file that does not say so
+      metadata: { format: 'pt' },
+      ...(maxShardBytes === undefined ? {} : { maxShardBytes }),
+    });
+    const stored = convertedConfig(model.description.config, FLOATS[options.dtype ?? 'F32']);
+    const json = new TextEncoder().encode(`${JSON.stringify(stored, null, 2)}\n`);
+    // last: a folder without it is no model
+    const config = await writeFileDurably(join(folder, 'config.json'), sink => sink.write(json));
+    return { 'config.json': config, ...weights };
+  } catch (error) {
+    const ours = (await readdir(folder)).filter(name => !before.has(name));
+    for (const name of ours) await rm(join(folder, name), { force: true });
+    throw error;
+  }
 }
