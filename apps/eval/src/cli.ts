@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** `spectra-eval`: the command line. Each command is a file of `commands/`. */
 import { availableParallelism } from 'node:os';
-import { EXIT, exitCodeOf, formatError } from '@spectra/trainer';
+import { EXIT, exitCodeOf, formatError, outlivePipes } from '@spectra/trainer';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import packageJson from '../package.json' with { type: 'json' };
 
@@ -95,6 +95,7 @@ program
   .command('speed', { hidden: true })
   .action(async () => (await import('./commands/execute.ts')).speedCommand());
 
+outlivePipes();
 try {
   await program.parseAsync();
 } catch (error) {

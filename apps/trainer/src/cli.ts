@@ -3,6 +3,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import packageJson from '../package.json' with { type: 'json' };
 import { EXIT, exitCodeOf, formatError } from './exit-codes.ts';
+import { outlivePipes } from './run/closed-pipe.ts';
 
 const program = new Command('spectra-trainer')
   .description('Train, resume, evaluate, sample and inspect SPECTRA language models.')
@@ -252,6 +253,7 @@ program
   .option('--runs-dir <folder>', 'where the runs go', 'runs')
   .action(async options => (await import('./commands/demo.ts')).demoCommand(options));
 
+outlivePipes();
 try {
   await program.parseAsync();
 } catch (error) {

@@ -8,6 +8,7 @@ export { ExpertKeywords } from './evaluation/keywords.ts';
 export * from './evaluation/sample.ts';
 export { EXIT, exitCodeOf, formatError } from './exit-codes.ts';
 export { configHash, milestoneSteps } from './run/checkpoint.ts';
+export { outlivePipes } from './run/closed-pipe.ts';
 export { formatBytes, formatCount, formatDuration } from './run/format.ts';
 export { exitCodeOfSignal, Interrupt } from './run/interrupt.ts';
 export { type ModelPath, resolveModelPath } from './run/model-path.ts';

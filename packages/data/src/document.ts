@@ -24,6 +24,11 @@ export interface Corpus {
   readonly domain: string;
   /** Says exactly which text this is; part of a cursor's fingerprint. */
   readonly name: string;
+  /**
+   * What ids are put under where held-out documents are chosen; `name` by default. It leaves out what may change between two
+   * runs on the same documents, a limit or further files, lest one trains on what the other is scored by.
+   */
+  readonly splitName?: string;
   /** UTF-8 size of the text; an estimate where only the size of compressed or marked-up files is known. */
   readonly bytes: number;
   /** The same documents in the same order at every call, produced as they are asked for. */

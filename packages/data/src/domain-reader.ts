@@ -52,7 +52,7 @@ const BLOCK_UNITS = 8 << 20;
 export async function* domainDocuments(corpora: readonly Corpus[]): AsyncIterable<TextDocument> {
   for (const corpus of corpora) {
     for await (const document of corpus.documents())
-      yield { ...document, id: `${corpus.name}/${document.id}` };
+      yield { ...document, id: `${corpus.splitName ?? corpus.name}/${document.id}` };
   }
 }
 

@@ -1,4 +1,4 @@
-/** Which documents are held out: decided by the document's own id, so it never changes as a corpus grows. */
+/** Which documents are held out: decided by the document's own id, so that it does not change as files are added. */
 
 /** A well-mixed 32-bit hash of UTF-16 units: FNV-1a and MurmurHash3's finaliser. */
 export function hash32(text: string, seed = 0): number {

@@ -1,13 +1,16 @@
 /** Evaluates a saved model on held-out text, as training does at its end. */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { formatTable } from '@spectra/monitor/node';
 import { SpectraError, setBackend } from '@spectra/tensor';
 import { loadModel } from '@spectra/transformer/node';
 import { loadConfig } from '../config/load.ts';
+import type { TrainerConfig } from '../config/schema.ts';
 import { openTrainingData } from '../data/training-data.ts';
 import { evaluate } from '../evaluation/evaluate.ts';
 import { evaluationMetrics } from '../run/metrics.ts';
-import { type BackendChoice, resolveModelPath } from '../run/model-path.ts';
+import { type BackendChoice, type ModelPath, resolveModelPath } from '../run/model-path.ts';
+import { modelTokenizer } from '../run/model-tokenizer.ts';
 import { makeFolder, writeAtomically } from '../run/run-folder.ts';
 
 interface EvalOptions {
@@ -18,8 +21,20 @@ interface EvalOptions {
   readonly json: boolean;
 }
 
+/** Bytes, a configuration's default, mean nothing to a model that has a tokenizer: then it reads by its own. */
+async function withTokenizerOf(place: ModelPath, config: TrainerConfig): Promise<TrainerConfig> {
+  const { data } = config;
+  if (data.tokenizer.kind !== 'bytes') return config;
+  if (existsSync(join(place.model, 'tokenizer.json')))
+    return { ...config, data: { ...data, tokenizer: { kind: 'model' } } };
+  // which refuses a model whose ids are no bytes
+  await modelTokenizer(place);
+  return config;
+}
+
 export async function evalCommand(path: string, options: EvalOptions): Promise<void> {
-  const { model: folder, run } = await resolveModelPath(path);
+  const place = await resolveModelPath(path);
+  const { model: folder, run } = place;
   const configPath = options.config ?? run?.folder.config;
   if (configPath === undefined) {
     throw new SpectraError('USAGE', {
@@ -29,7 +44,7 @@ export async function evalCommand(path: string, options: EvalOptions): Promise<v
     });
   }
   const overrides = options.tokens === undefined ? [] : [`train.eval_tokens=${options.tokens}`];
-  const config = loadConfig(configPath, overrides);
+  const config = await withTokenizerOf(place, loadConfig(configPath, overrides));
   await setBackend(options.backend ?? config.backend);
   const model = await loadModel(folder);
   // the text may come from another configuration than the model

@@ -45,7 +45,8 @@ export async function generateCommand(path: string, options: GenerateOptions): P
     });
   }
   const sample = await sampleContinuation(model, tokenizer, {
-    prompt: promptOf(options.prompt, tokenizer, template),
+    // with a template a user's message up to where the answer begins
+    prompt: template?.render([{ role: 'user', content: options.prompt }]) ?? options.prompt,
     tokens: options.tokens,
     temperature: options.temperature,
     topP: options.topP,
@@ -57,12 +58,6 @@ export async function generateCommand(path: string, options: GenerateOptions): P
   else
     console.log(renderTokens(sample.tokens.map(({ text, experts }) => ({ text, expert: experts[0] ?? -1 }))));
   model.dispose();
-}
-
-/** With a template a user's message up to where the answer begins; something to go on from where nothing is given. */
-function promptOf(prompt: string, { bos }: Tokenizer, template: ChatTemplate | undefined): string {
-  if (template !== undefined) return template.render([{ role: 'user', content: prompt }]);
-  return prompt === '' && bos === undefined ? '\n' : prompt;
 }
 
 /**

@@ -3,7 +3,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { checkpointSteps } from '@spectra/checkpoint/node';
 import { SpectraError } from '@spectra/tensor';
 import { loadConfig } from '../config/load.ts';
-import type { TrainerConfig } from '../config/schema.ts';
+import { RUN_NAME, type TrainerConfig } from '../config/schema.ts';
 import { dryRun } from '../run/dry-run.ts';
 import { finishRun, printSummary } from '../run/finish.ts';
 import { exitCodeOfSignal, Interrupt } from '../run/interrupt.ts';
@@ -31,11 +31,10 @@ export async function trainCommand(path: string, options: TrainOptions): Promise
 export async function resumeCommand(path: string): Promise<void> {
   const folder = openRunFolder(path);
   const at = resolve(path);
-  await trainAndFinish(
-    { ...loadConfig(folder.config), name: basename(at), runs_dir: dirname(at) },
-    folder,
-    true,
-  );
+  const config = loadConfig(folder.config);
+  // a run that was moved goes by its folder, unless that is no name that a configuration may have
+  const name = RUN_NAME.test(basename(at)) ? basename(at) : config.name;
+  await trainAndFinish({ ...config, name, runs_dir: dirname(at) }, folder, true);
 }
 
 /** Trains to the end, then writes summary and report; exits with the signal's code where one ended training. */

@@ -114,6 +114,9 @@ function isRegExp(source: string): boolean {
   }
 }
 
+/** What a run may be called. */
+export const RUN_NAME = /^\w[\w.-]*$/;
+
 export const trainerConfigSchema = z
   .strictObject({
     version: z
@@ -124,7 +127,7 @@ export const trainerConfigSchema = z
       .describe('Of the form of this file; without it 1.'),
     name: z
       .string()
-      .regex(/^\w[\w.-]*$/, 'letters, digits, dots, dashes and underscores only, no dot or dash first')
+      .regex(RUN_NAME, 'letters, digits, dots, dashes and underscores only, no dot or dash first')
       .describe('Name of the run and its folder.'),
     seed: whole.default(0).describe('Decides weights, data order and samples.'),
     backend: z

@@ -10,6 +10,7 @@ import type { Balance, Routing } from '@spectra/routing';
 import { type DecoderModel, expertGroups } from '@spectra/transformer';
 import * as tf from '@tensorflow/tfjs-core';
 import { lossOf, maskOf, type TokenArrays } from '../training/micro-batch.ts';
+import { nextTurn } from '../training/next-turn.ts';
 
 export interface HeldOutBatch {
   readonly domain: number;
@@ -68,6 +69,7 @@ export async function evaluate(
   const same = options.trainingBalance === 'potentials';
   const agreements: number[] = [];
   for (const batch of batches) {
+    await nextTurn();
     const { decisions, tokenLosses } = await causal.add(batch);
     if (decisions.length > 0) options.onCausalBatch?.(batch, decisions, tokenLosses);
     if (same) continue;

@@ -22,6 +22,9 @@ it('begins the prompt as the tokenizer begins texts', async () => {
   expect(begun.slice(0, 3)).toEqual(['#<', 'a<', 'b<']);
   expect(begun).toEqual(await texts('#ab'));
   expect(await texts('#ab', 35)).toEqual(begun);
+  // nothing given: a line feed, or what begins texts
+  expect((await texts(''))[0]).toBe('\n<');
+  expect((await texts('', 35))[0]).toBe('#<');
   model.dispose();
 });
 
@@ -61,4 +64,30 @@ it.each([
   const texts = tokenTexts(ids, tokenizer);
   expect(texts.join('')).toBe(tokenizer.decode(ids));
   expect(texts).toEqual(['The', ' whale', ' swam', '.', ' The', ' ', ' whale']);
+});
+
+it('lets signals in between two tokens', async () => {
+  await setBackend('wasm');
+  const model = new DecoderModel({
+    vocab_size: 256,
+    hidden_size: 16,
+    num_hidden_layers: 1,
+    num_attention_heads: 2,
+  });
+  let turns = 0;
+  const count = (): void => {
+    turns++;
+    pending = setImmediate(count);
+  };
+  let pending = setImmediate(count);
+  await sampleContinuation(model, byteTokenizer(), {
+    prompt: 'a',
+    tokens: 20,
+    temperature: 0,
+    topP: 1,
+    seed: 0,
+  });
+  clearImmediate(pending);
+  expect(turns).toBeGreaterThanOrEqual(20);
+  model.dispose();
 });

@@ -1,6 +1,7 @@
 /** Continuations of a prompt in which each token shows its expert. */
 import { encodePrompt, type Tokenizer } from '@spectra/data';
 import { type DecoderModel, generate } from '@spectra/transformer';
+import { nextTurn } from '../training/next-turn.ts';
 
 export interface SampleOptions {
   readonly prompt: string;
@@ -27,14 +28,26 @@ export interface Sample {
   readonly tokens: readonly SampleToken[];
 }
 
+/** A prompt's tokens; something to go on from where it is empty and the tokenizer does not begin texts by itself. */
+export function promptIds(tokenizer: Tokenizer, prompt: string): number[] {
+  return encodePrompt(tokenizer, prompt === '' && tokenizer.bos === undefined ? '\n' : prompt);
+}
+
 export async function sampleContinuation(
   model: DecoderModel,
   tokenizer: Tokenizer,
   options: SampleOptions,
 ): Promise<Sample> {
-  const ids = encodePrompt(tokenizer, options.prompt);
+  const ids = promptIds(tokenizer, options.prompt);
   const { tokens: maxNewTokens, temperature, topP, seed, stopTokens = [] } = options;
-  const [row] = await generate(model, [ids], { maxNewTokens, temperature, topP, seed, stopTokens });
+  const [row] = await generate(model, [ids], {
+    maxNewTokens,
+    temperature,
+    topP,
+    seed,
+    stopTokens,
+    onToken: nextTurn,
+  });
   const layer = options.layer ?? model.routers.length - 1;
   const all = [...ids, ...row!.tokens];
   const routes = [...row!.promptRoutes, ...row!.routes];

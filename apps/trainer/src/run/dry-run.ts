@@ -9,12 +9,14 @@ import { runMicroBatch } from '../training/micro-batch.ts';
 import { makeModel, openModelSource } from '../training/model-source.ts';
 import { optimizerGroups } from '../training/optimizer.ts';
 import { formatBytes, formatCount } from './format.ts';
+import { checkPrompts } from './prompts.ts';
 
 export async function dryRun(config: TrainerConfig): Promise<void> {
   const backend = await setBackend(config.backend);
   const source = await openModelSource(config);
   const data = await openTrainingData(config, undefined, source);
   const model = await makeModel(config, source);
+  checkPrompts(config, data.tokenizer, model);
   const [tokens] = await data.stream.take(1);
   const weightSum = tokens!.weights.reduce((a, b) => a + b, 0);
   const job = { tokens: tokens!, step: 0, balance: config.train.balance, weightSum, share: 1 };

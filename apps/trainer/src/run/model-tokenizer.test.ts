@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { tinyChatFiles } from '@spectra/testing';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { CommandSpace, fixture } from '../testing/command-space.ts';
+import type { ModelPath } from './model-path.ts';
 import { modelTokenizer } from './model-tokenizer.ts';
 
 const space = new CommandSpace('model-tokenizer-');
@@ -51,5 +52,16 @@ describe('modelTokenizer', () => {
       code: 'TOKENIZER_INVALID',
       message: expect.stringContaining(`a vocabulary of ${rows} is not one of bytes`),
     });
+  });
+
+  it('of a run is the copy in its checkpoint, whatever became of the file', async () => {
+    for (const [name, text] of Object.entries(tinyChatFiles())) await write(name, text);
+    const data = { tokenizer: { kind: 'file', path: 'moved/tokenizer.json' } };
+    const run = { folder: {}, config: { data } } as unknown as NonNullable<ModelPath['run']>;
+    expect((await modelTokenizer({ model, run })).vocabSize).toBe(
+      (await modelTokenizer({ model })).vocabSize,
+    );
+    await rm(join(model, 'tokenizer.json'));
+    await expect(modelTokenizer({ model, run })).rejects.toMatchObject({ code: 'TOKENIZER_INVALID' });
   });
 });

@@ -15,7 +15,12 @@ const MORE_ROWS = 64;
  * a vocabulary of 256 to 320. `TOKENIZER_INVALID` for any other model without a tokenizer.json: its ids mean something else.
  */
 export async function modelTokenizer({ model, run }: ModelPath): Promise<Tokenizer> {
-  if (run !== undefined) return openTokenizer(run.config.data.tokenizer, model);
+  if (run !== undefined) {
+    const { tokenizer } = run.config.data;
+    // the checkpoint's copy: the file may have changed since, or be named from another folder
+    const copied = tokenizer.kind === 'file' && existsSync(join(model, 'tokenizer.json'));
+    return openTokenizer(copied ? { ...tokenizer, kind: 'model' } : tokenizer, model);
+  }
   if (existsSync(join(model, 'tokenizer.json'))) return loadTokenizer(model);
   // a chat template writes texts, whatever their tokens are
   const others = Object.keys(await companionFiles(model)).filter(

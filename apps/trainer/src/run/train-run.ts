@@ -22,6 +22,7 @@ import { formatCount } from './format.ts';
 import type { Interrupt, StopSignal } from './interrupt.ts';
 import { evaluationMetrics, stepMetrics } from './metrics.ts';
 import { Progress } from './progress.ts';
+import { checkPrompts } from './prompts.ts';
 import { type RunFolder, startRunFolder, writeAtomically } from './run-folder.ts';
 
 export interface RunOptions {
@@ -70,6 +71,7 @@ export async function runTraining(
   const trainer = await Trainer.create(config, data.stream, source);
   let sink: MetricSink | undefined;
   try {
+    checkPrompts(config, data.tokenizer, trainer.model);
     if (found === undefined) startRunFolder(folder, config, source.folder);
     else {
       await restoreCheckpoint(trainer, found.checkpoint, found.state);

@@ -13,6 +13,7 @@ import { partition } from './freeze.ts';
 import { releaseHostCopies } from './host-copies.ts';
 import { exportParameters, importGradients, type Layout, layoutOf } from './layout.ts';
 import { type MicroBatchJob, type MicroBatchResult, runMicroBatch } from './micro-batch.ts';
+import { nextTurn } from './next-turn.ts';
 import type { WorkerPool } from './worker-pool.ts';
 
 export interface StepGradients {
@@ -43,6 +44,8 @@ export class GradientSource {
   async compute(jobs: readonly MicroBatchJob[]): Promise<StepGradients> {
     const threads = Math.min(this.threads, jobs.length);
     const remote = await this.startRemote(jobs, threads);
+    const there = new Map<number, MicroBatchResult>();
+    for (const [i, promise] of remote) promise.then(result => there.set(i, result)).catch(() => undefined);
     const sum = new GradientAccumulator();
     const waiting = new Map<number, Map<string, Tensor>>();
     const results: MicroBatchResult[] = [];
@@ -52,10 +55,19 @@ export class GradientSource {
       tf.dispose([...grads.values()]);
       added++;
     };
+    const addRemote = (result: MicroBatchResult): void => {
+      results[added] = result;
+      add(importGradients(this.trained, this.pool!.gradientsOf(added)));
+    };
+    /** All whose turn it is. */
     const addWaiting = (): void => {
-      for (let grads = waiting.get(added); grads !== undefined; grads = waiting.get(added)) {
-        waiting.delete(added);
-        add(grads);
+      for (;;) {
+        const [grads, result] = [waiting.get(added), there.get(added)];
+        if (grads !== undefined) {
+          waiting.delete(added);
+          add(grads);
+        } else if (result !== undefined) addRemote(result);
+        else return;
       }
     };
     try {
@@ -65,14 +77,10 @@ export class GradientSource {
         results[i] = result;
         if (!this.begun) releaseHostCopies();
         this.begun = true;
-        addWaiting();
         await nextTurn();
+        addWaiting();
       }
-      for (addWaiting(); added < jobs.length; addWaiting()) {
-        const i = added;
-        results[i] = await remote.get(i)!;
-        add(importGradients(this.trained, this.pool!.gradientsOf(i)));
-      }
+      for (; added < jobs.length; addWaiting()) addRemote(await remote.get(added)!);
       return { results, grads: sum.take() };
     } catch (error) {
       for (const grads of waiting.values()) tf.dispose([...grads.values()]);
@@ -104,9 +112,4 @@ export class GradientSource {
     }
     return pending;
   }
-}
-
-/** Lets signals and messages in between two long computations. */
-function nextTurn(): Promise<void> {
-  return new Promise(resolve => setImmediate(resolve));
 }

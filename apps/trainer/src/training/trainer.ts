@@ -12,6 +12,7 @@ import type { TrainerConfig } from '../config/schema.ts';
 import { countParameters, type ParameterCount } from './freeze.ts';
 import { type MicroBatchJob, type MicroBatchResult, observeMicroBatch } from './micro-batch.ts';
 import { freshSource, type ModelSource, makeModel } from './model-source.ts';
+import { nextTurn } from './next-turn.ts';
 import { optimizerGroups, scheduleOf } from './optimizer.ts';
 import { GradientSource } from './step-gradients.ts';
 import { WorkerPool } from './worker-pool.ts';
@@ -135,7 +136,10 @@ export class Trainer {
     try {
       const jobs = await this.nextJobs('potentials');
       const results: MicroBatchResult[] = [];
-      for (const job of jobs) results.push(await observeMicroBatch(this.model, job));
+      for (const job of jobs) {
+        results.push(await observeMicroBatch(this.model, job));
+        await nextTurn();
+      }
       const passed = passOf(this.step + 1, jobs, results);
       if (!Number.isFinite(passed.loss)) throw diverged(passed.step, `the loss is ${passed.loss}.`);
       const settled = passed.step - this.config.train.steps;

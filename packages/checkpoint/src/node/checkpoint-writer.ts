@@ -2,7 +2,7 @@
  * Checkpoint folders that are either whole or not there. Everything is written and synced in a temporary folder
  * beside, `DONE` last, and one rename makes it visible: a process killed at any moment harms no earlier checkpoint.
  */
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
@@ -28,7 +28,8 @@ export interface CheckpointWriter {
 
 /** Temporary folders start with this, then name host and process, so that a later run can tell abandoned ones. */
 export const TEMPORARY_PREFIX = '.tmp-';
-let counter = 0;
+/** Of this process: another one that is gone may have had its number, as the only process of a container has. */
+export const beingWritten: Set<string> = new Set();
 
 /**
  * Writes the checkpoint `folder`. Errors: `FILE_EXISTS` if a complete one is there (an incomplete one is replaced),
@@ -42,9 +43,10 @@ export async function writeCheckpoint(
   const parent = dirname(target);
   await attempt(parent, () => mkdir(parent, { recursive: true }));
   if (await exists(join(target, DONE))) throw existsError(target);
-  const name = `${TEMPORARY_PREFIX}${hostname()}-${process.pid}-${counter++}-${basename(target)}`;
+  const name = `${TEMPORARY_PREFIX}${hostname()}-${process.pid}-${randomUUID()}-${basename(target)}`;
   const temporary = join(parent, name);
   await attempt(temporary, () => mkdir(temporary));
+  beingWritten.add(name);
   try {
     await fillFolder(temporary, fill);
     await attempt(target, () => rm(target, { recursive: true, force: true }));
@@ -53,6 +55,8 @@ export async function writeCheckpoint(
   } catch (error) {
     await rm(temporary, { recursive: true, force: true });
     throw error;
+  } finally {
+    beingWritten.delete(name);
   }
 }
 

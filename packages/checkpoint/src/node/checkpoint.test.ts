@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -139,6 +139,14 @@ describe('retention', () => {
     ]);
     await expect(pruneCheckpoints(root, 0)).rejects.toMatchObject({ code: 'VALUE' });
   });
+});
+
+it('what an earlier process of the same number left is no hindrance, and is removed', async () => {
+  const left = join(root, `.tmp-${hostname()}-${process.pid}-0-step-1`);
+  await mkdir(left, { recursive: true });
+  await save(1);
+  await pruneCheckpoints(root, 1);
+  expect(await readdir(root)).toEqual(['step-1']);
 });
 
 describe('a process killed while it writes', () => {

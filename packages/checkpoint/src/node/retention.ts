@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { checkValue } from '@spectra/tensor';
 import { checkpointName, listCheckpoints } from './checkpoint-reader.ts';
-import { TEMPORARY_PREFIX } from './checkpoint-writer.ts';
+import { beingWritten, TEMPORARY_PREFIX } from './checkpoint-writer.ts';
 import { isMissing, readError } from './file-errors.ts';
 import { DONE } from './manifest.ts';
 import { isRunning } from './running.ts';
@@ -52,7 +52,8 @@ async function removeAbandoned(root: string): Promise<void> {
   const ours = `${TEMPORARY_PREFIX}${hostname()}-`;
   for (const name of names.filter(found => found.startsWith(ours))) {
     const owner = Number.parseInt(name.slice(ours.length), 10);
-    if (Number.isInteger(owner) && !isRunning(owner)) {
+    const alive = owner === process.pid ? beingWritten.has(name) : isRunning(owner);
+    if (Number.isInteger(owner) && !alive) {
       await rm(join(root, name), { recursive: true, force: true });
     }
   }

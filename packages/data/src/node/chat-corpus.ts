@@ -50,6 +50,7 @@ export async function openChatCorpus(
       ...(date === CONVERSATION_DATE ? [] : [`date ${date}`]),
       ...(limit === undefined ? [] : [`${limit} bytes`]),
     ].join(', '),
+    splitName: 'conversations',
     bytes: Math.min(
       limit ?? Number.POSITIVE_INFINITY,
       files.reduce((sum, { size }) => sum + size, 0),

@@ -1,6 +1,6 @@
 /** Finding and reading text files, with errors that say what to do. */
 import { createReadStream } from 'node:fs';
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { SpectraError } from '@spectra/tensor';
 
@@ -57,22 +57,26 @@ export async function listFiles(
   return files;
 }
 
+/** `above`: the folders, by their real paths, that this one lies in, so that no link leads round. */
 async function filesBelow(
   root: string,
   under: string,
   accept: (name: string) => boolean,
   skipFolder: (name: string) => boolean,
+  above: readonly string[] = [],
 ): Promise<TextFile[]> {
   const files: TextFile[] = [];
-  const entries = await readdir(join(root, under), { withFileTypes: true });
-  entries.sort((a, b) => (a.name < b.name ? -1 : 1));
-  for (const entry of entries) {
-    const id = under === '' ? entry.name : `${under}/${entry.name}`;
-    if (entry.isDirectory() && !skipFolder(entry.name)) {
-      files.push(...(await filesBelow(root, id, accept, skipFolder)));
-    } else if (entry.isFile() && accept(entry.name)) {
-      const { size } = await stat(join(root, id));
-      if (size > 0) files.push({ path: join(root, id), id, size });
+  const real = await realpath(join(root, under));
+  if (above.includes(real)) return files;
+  const names = (await readdir(real)).sort((a, b) => (a < b ? -1 : 1));
+  for (const name of names) {
+    const id = under === '' ? name : `${under}/${name}`;
+    // of what a link leads to; one that leads nowhere is no file
+    const found = await stat(join(root, id)).catch(() => undefined);
+    if (found?.isDirectory() && !skipFolder(name)) {
+      files.push(...(await filesBelow(root, id, accept, skipFolder, [...above, real])));
+    } else if (found?.isFile() && accept(name) && found.size > 0) {
+      files.push({ path: join(root, id), id, size: found.size });
     }
   }
   return files;

@@ -48,6 +48,7 @@ export async function openCorpus(config: CorpusConfig, options: OpenCorpusOption
   return {
     domain: config.domain,
     name: `${name}, ${length} characters${config.max_bytes === undefined ? '' : `, ${limit} bytes`}`,
+    ...(config.source === 'files' ? { splitName: `files, ${length} characters` } : {}),
     bytes: Math.min(limit, Math.round(bytes)),
     documents: () => limitBytes(documents(), limit),
   };

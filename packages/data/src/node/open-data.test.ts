@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -352,4 +352,54 @@ describe('the six domains of the default configuration', () => {
       expect([batch!.batch, batch!.length], name).toEqual([8, 256]);
     }
   });
+});
+
+describe('what is held out', () => {
+  const held = async (corpus: object): Promise<string[]> => {
+    const data = await openData(dataConfigSchema.parse({ corpora: [corpus], held_out: 0.3, length: 64 }));
+    const texts: string[] = [];
+    for await (const text of data.documents('x', 'heldOut')) texts.push(text);
+    return texts;
+  };
+  const lines = (name: string, count: number): string =>
+    Array.from({ length: count }, (_, i) => `${JSON.stringify({ text: `${name} ${i} and more` })}\n`).join(
+      '',
+    );
+
+  it('stays so when files come to a corpus, or a limit', async () => {
+    await writeFile(join(folder, 'a.jsonl'), lines('a', 60));
+    await writeFile(join(folder, 'b.jsonl'), lines('b', 60));
+    const files = (names: string[], more = {}) => ({
+      domain: 'x',
+      source: 'files',
+      paths: names.map(name => join(folder, name)),
+      ...more,
+    });
+    const first = await held(files(['a.jsonl']));
+    expect(first.length).toBeGreaterThan(5);
+    expect(first.length).toBeLessThan(40);
+    const more = await held(files(['a.jsonl', 'b.jsonl']));
+    expect(more.slice(0, first.length)).toEqual(first);
+    expect(more.length).toBeGreaterThan(first.length);
+    const limited = await held(files(['a.jsonl', 'b.jsonl'], { max_bytes: 500 }));
+    expect(limited.length).toBeGreaterThan(2);
+    expect(first.slice(0, limited.length)).toEqual(limited);
+  });
+});
+
+it('links in a folder count as what they lead to, and none leads round', async () => {
+  const [store, snapshot] = [join(folder, 'store'), join(folder, 'snapshot')];
+  await mkdir(join(store, 'deep'), { recursive: true });
+  await mkdir(snapshot);
+  await writeFile(join(store, 'blob'), 'linked text, one');
+  await writeFile(join(store, 'deep', 'c.txt'), 'linked text, two');
+  await symlink(join(store, 'blob'), join(snapshot, 'a.txt'));
+  await symlink(join(store, 'deep'), join(snapshot, 'deep'));
+  await symlink(snapshot, join(store, 'deep', 'round'));
+  await symlink(join(store, 'deep'), join(store, 'deep', 'self'));
+  await symlink(join(folder, 'nowhere'), join(snapshot, 'broken.txt'));
+  const corpus = await openCorpus(corpusSchema.parse({ domain: 'x', source: 'files', paths: [snapshot] }));
+  const texts: string[] = [];
+  for await (const { text } of corpus.documents()) texts.push(text);
+  expect(texts).toEqual(['linked text, one', 'linked text, two']);
 });
