@@ -1,6 +1,6 @@
 // A run that was killed, stopped or damaged and then resumed is the run that never stopped, parameter for parameter.
 import assert from 'node:assert/strict';
-import { readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import {
@@ -106,6 +106,24 @@ test('Ctrl-C finishes the step and saves: 130; SIGTERM: 143; both go on where th
   assert.equal(await stopAfter('SIGTERM', ['resume', run], 9), 143);
   await ok(folder, ['resume', run]);
   assertSameRun(run);
+});
+
+test('whoever reads the output may end first', async t => {
+  const folder = workspace(t);
+  const { child, ended } = start(folder, ['train', 'tiny.yaml']);
+  child.stdout.destroy();
+  child.stderr.destroy();
+  assert.equal((await ended).code, 0);
+  assert.deepEqual(checkpoints(join(folder, 'runs', 'tiny')).at(-1), 6);
+});
+
+test('a run whose folder has a name that configurations may not have is resumed, and again', async t => {
+  const folder = workspace(t);
+  await ok(folder, ['train', 'tiny.yaml']);
+  const moved = join(folder, 'runs', 'tiny (copy)');
+  renameSync(join(folder, 'runs', 'tiny'), moved);
+  for (let i = 0; i < 2; i++) await ok(folder, ['resume', moved]);
+  await ok(folder, ['inspect', moved]);
 });
 
 test('a second Ctrl-C aborts at once', async t => {

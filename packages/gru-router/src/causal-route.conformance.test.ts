@@ -126,6 +126,31 @@ describe.each(Object.entries(CASES))('%s', (_, { shape: [B, S], options = {}, co
   });
 });
 
+it('refuses what came before of another shape, on every backend', () => {
+  const [router] = testRouters({ hidden: H }) as [SpectraRouter];
+  const x = normal(2, 3, H) as Tensor3D;
+  const route = (more: Partial<RouteContext>) => () =>
+    router.route(x, { balance: 'potentials', training: false, step: 0, ...more });
+  expect(route({ cache: normal(1, 8) as Tensor2D })).toThrow(/cache/);
+  expect(route({ below: normal(2, 3, 7) as Tensor3D })).toThrow(/below/);
+  expect(route({ documentStart: tf.zeros([3, 2]) })).toThrow(/documentStart/);
+  expect(route({ mask: tf.ones([3, 2]) })).toThrow(/mask/);
+});
+
+it.each(['int32', 'bool'] as const)('takes a mask of %s for what it says', async dtype => {
+  const [router] = testRouters({ hidden: H }) as [SpectraRouter];
+  const x = normal(2, 3, H) as Tensor3D;
+  const mask = tf.tensor2d([1, 1, 0, 1, 1, 1], [2, 3]);
+  for (const balance of ['potentials', 'batch'] as const) {
+    const route = (given: tf.Tensor2D) => router.route(x, { balance, training: false, step: 0, mask: given });
+    const [floats, others] = [route(mask), route(tf.cast(mask, dtype))];
+    expect([...(await others.indices.data())]).toEqual([...(await floats.indices.data())]);
+    await expectClose(others.probabilities, await floats.probabilities.data<'float32'>(), {
+      tolerance: 1e-7,
+    });
+  }
+});
+
 it('follows the averages: after a step, and after another state is loaded', async () => {
   const [router, other] = [testRouters({ hidden: H }), testRouters({ hidden: H })].map(
     routers => routers[0] as SpectraRouter,

@@ -181,6 +181,20 @@ describe('router state', () => {
     const bad = { ...statistics, first_bad: { shape: [], data: Int32Array.of(E + 3) } };
     expect(() => router.commit([statistics, bad])).toThrow(/token 1 at expert 3 of micro-batch 1/);
     expect(() => router.commit([{ tokens: statistics.tokens! }])).toThrow(/expressions/);
+    const other = await statisticsOf(router, skewed(new Rng(8), 128));
+    const misshapen = { ...statistics, live: { shape: [3], data: Float32Array.of(1, 1, 1) } };
+    expect(() => router.commit([other, misshapen])).toThrow(/64 tokens|3 tokens|costs for 8 experts/);
+    for (const rho of [Number.NaN, -0.1, 1.5]) {
+      expect(() => router.commit([statistics], rho)).toThrow(/rho is in \[0, 1\]/);
+    }
+    // of a causal rule on a device, where nothing was read back and no transport solved
+    const { first_bad: __, ...causal } = statistics;
+    const sums = Float32Array.from(statistics.expressions!.data);
+    sums[5] = Number.NaN;
+    const lost = { ...causal, expressions: { shape: statistics.expressions!.shape, data: sums } };
+    expect(() => router.commit([statistics, lost])).toThrow(
+      /"expressions" of micro-batch 1 is NaN or infinite/,
+    );
     expect(router.state()).toEqual(saved);
     router.commit([]);
     const empty = { ...TRAIN, mask: tf.zeros([1, 64]) as Tensor2D };

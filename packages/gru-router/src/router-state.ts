@@ -9,6 +9,7 @@ import {
   type HostStatistics,
   type RouterState,
 } from '@spectra/routing';
+import { checkValue } from '@spectra/tensor';
 import type { ResolvedOptions } from './options.ts';
 import { type StepSums, stepSums } from './statistics.ts';
 
@@ -38,8 +39,13 @@ export class SpectraState {
   commit(statistics: readonly HostStatistics[], rho?: number): void {
     const { experts, routerDim } = this.options;
     const momentum = rho ?? this.options.momentum;
+    checkValue(momentum >= 0 && momentum <= 1, `rho is in [0, 1], got ${rho}.`, 'SpectraRouter.commit');
     const step: StepSums = stepSums(statistics, experts, routerDim);
     if (step.tokens === 0) return;
+    // first: it is what may refuse its costs
+    const before = this.price.average;
+    this.price.commit(step.costs, rho);
+    if (this.price.average !== before) this.counts.prices++;
     this.mean = ema(this.mean, step.mean, momentum);
     this.cv = ema(this.cv, [variation(step.load)], momentum);
     this.counts.steps++;
@@ -48,9 +54,6 @@ export class SpectraState {
       this.averagePotentials = ema(this.averagePotentials, step.potentials, momentum);
       this.counts.transports++;
     }
-    const before = this.price.average;
-    this.price.commit(step.costs, rho);
-    if (this.price.average !== before) this.counts.prices++;
   }
 
   /** Copies of everything, bit for bit. */

@@ -94,10 +94,25 @@ export class SpectraRouter implements Router {
   }
 
   route(x: Tensor3D, context: RouteContext): Routing {
-    checkShape(x.shape, [-1, -1, this.options.hidden], 'SpectraRouter.route x');
+    const { hidden, stateSize: G } = this.options;
+    checkShape(x.shape, [-1, -1, hidden], 'SpectraRouter.route x');
     const [B, S] = x.shape;
-    if (context.mask !== undefined) checkShape(context.mask.shape, [B, S], 'SpectraRouter.route mask');
-    return tidied(() => this.decode(x, context) ?? this.compose(x, context));
+    const { mask, documentStart, below, cache } = context;
+    for (const [name, tensor, shape] of [
+      ['mask', mask, [B, S]],
+      ['documentStart', documentStart, [B, S]],
+      ['below', below, [B, S, G]],
+      ['cache', cache, [B, G]],
+    ] as const) {
+      if (tensor !== undefined) checkShape(tensor.shape, shape, `SpectraRouter.route ${name}`);
+    }
+    return tidied(() => {
+      // kernels read its bytes
+      const floats =
+        mask === undefined || mask.dtype === 'float32' ? mask : tf.cast<Tensor2D>(mask, 'float32');
+      const told = floats === undefined ? context : { ...context, mask: floats };
+      return this.decode(x, told) ?? this.compose(x, told);
+    });
   }
 
   /** A causal route that no gradient is wanted of, as one op; undefined for what that op does not know. */

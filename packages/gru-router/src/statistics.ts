@@ -36,7 +36,7 @@ export interface StepSums {
 }
 
 /**
- * @throws NOT_FINITE where a transport met a cost that is not finite, SHAPE where a statistic is missing or
+ * @throws NOT_FINITE where a transport met a cost that is not finite, or a sum is none, SHAPE where a statistic is missing or
  * misshapen.
  */
 export function stepSums(
@@ -66,11 +66,21 @@ function costBatch(batch: HostStatistics): CostBatch {
 }
 
 function checkFinite(batch: HostStatistics, index: number, experts: number): void {
+  // whatever mode: one sum that is not finite would stay in the averages for ever
+  for (const name of [STATISTICS.expressions, STATISTICS.potentials]) {
+    if (batch[name]?.data.every(Number.isFinite) ?? true) continue;
+    if ((batch[STATISTICS.firstBad]?.data[0] ?? -1) >= 0) break;
+    throw notFinite(`the statistic "${name}" of micro-batch ${index}`);
+  }
   const position = batch[STATISTICS.firstBad]?.data[0] ?? -1;
   if (position < 0) return;
   const [token, expert] = [Math.floor(position / experts), position % experts];
-  throw new SpectraError('NOT_FINITE', {
-    message: `the cost of token ${token} at expert ${expert} of micro-batch ${index} is NaN or infinite.`,
+  throw notFinite(`the cost of token ${token} at expert ${expert} of micro-batch ${index}`);
+}
+
+function notFinite(what: string): SpectraError {
+  return new SpectraError('NOT_FINITE', {
+    message: `${what} is NaN or infinite.`,
     where: 'SpectraRouter.commit',
     fix: 'Look for hidden states that are not finite; lower the learning rate or clip gradients.',
   });

@@ -12,7 +12,9 @@ export type RoutingObservation = Pick<
 /**
  * Reads a decision back to the host. Disposes nothing; do not dispose the decision before it resolves.
  *
- *     monitor.observe({ layer, sequenceLength, tokenIds, ...(await fromRouting(routing)) });
+ *     monitor.observe({ layer, sequenceLength, tokenIds, mask, ...(await fromRouting(routing)) });
+ *
+ * `mask` [N] only where there is padding: a decision does not say which of its rows without experts that are.
  */
 export async function fromRouting(routing: Routing): Promise<RoutingObservation> {
   const { indices, weights, probabilities, expertVectors } = routing;

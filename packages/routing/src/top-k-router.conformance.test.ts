@@ -222,6 +222,14 @@ it.each([-47, -56, -90, -200])('sigmoids of logits near %f have a finite gradien
   release(x, router);
 });
 
+it('hands out copies of its state, and says what a commit lacks', () => {
+  const router = make({ k: 2, correction: true });
+  router.state().correction_bias!.data[0] = 7;
+  expect(router.state().correction_bias!.data[0]).toBe(0);
+  expect(() => router.commit([{}])).toThrow('statistics need load');
+  release(router);
+});
+
 it('refuses what cannot be chosen', () => {
   expect(() => make({ k: 2, groups: 3 })).toThrow('3 groups');
   expect(() => make({ k: 2, groups: 4, keptGroups: 5 })).toThrow('5 of 4');

@@ -2,7 +2,7 @@
  * The linear-gate routers of published models, by their options: softmax (Mixtral, Qwen, OLMoE), sigmoid with a
  * correction bias that only counts in choosing (DeepSeek-V3, Kimi-K2, GLM-4.5, MiniMax-M2), raw scores (GPT-OSS).
  */
-import { checkValue, noGrad, Parameter } from '@spectra/tensor';
+import { checkValue, noGrad, Parameter, SpectraError } from '@spectra/tensor';
 import type { Scalar, Tensor, Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import { expertLoad } from './expert-load.ts';
@@ -130,7 +130,10 @@ export class TopKRouter implements Router {
     if (!this.options.correction) return;
     const load = new Float64Array(this.experts);
     for (const { load: counts } of statistics) {
-      for (let e = 0; e < load.length; e++) load[e]! += counts!.data[e]!;
+      if (counts === undefined) {
+        throw new SpectraError('VALUE', { message: 'statistics need load.', where: this.kind });
+      }
+      for (let e = 0; e < load.length; e++) load[e]! += counts.data[e]!;
     }
     const mean = load.reduce((a, b) => a + b, 0) / load.length;
     const { correctionRate } = this.options;
@@ -138,7 +141,9 @@ export class TopKRouter implements Router {
   }
 
   state(): RouterState {
-    return this.options.correction ? { [BIAS]: { shape: [this.experts], data: this.correction } } : {};
+    return this.options.correction
+      ? { [BIAS]: { shape: [this.experts], data: this.correction.slice() } }
+      : {};
   }
 
   loadState(state: RouterState): void {

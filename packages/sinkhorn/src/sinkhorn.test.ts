@@ -208,6 +208,20 @@ it('runs on no token and on padding only', async () => {
   const empty = sinkhorn(tf.zeros([0, 4]));
   expect(empty.plan.shape).toEqual([0, 4]);
   expect((await checkSinkhorn(empty)).converged).toBe(true);
+  const closed = { columnMass: tf.tensor1d([1, 0, 2, 0]), start: tf.tensor1d([1, 9, 3, 9]), epsilon: 0.5 };
+  for (const cost of [tf.zeros([0, 4]), tf.ones([3, 4])]) {
+    const { g } = sinkhorn(cost as Tensor2D, { ...closed, mask: tf.zeros([cost.shape[0]!]) });
+    const [first, second, third, fourth] = await g.data();
+    expect([first, second, third, fourth]).toEqual([
+      -2,
+      Number.NEGATIVE_INFINITY,
+      2,
+      Number.NEGATIVE_INFINITY,
+    ]);
+  }
+  const marked = sinkhorn(tf.ones([3, 4]), { mask: tf.tensor1d([1, 0, 1], 'int32') });
+  expect(Array.from((await marked.plan.data()).subarray(4, 8))).toEqual([0, 0, 0, 0]);
+  expect((await marked.plan.data())[0]).toBeCloseTo(0.25, 6);
   const padding = sinkhorn(tf.ones([3, 4]), { mask: tf.zeros([3]) });
   expect(Array.from(await padding.plan.data()).every(p => p === 0)).toBe(true);
   expect(Array.from(await padding.g.data())).toEqual([0, 0, 0, 0]);

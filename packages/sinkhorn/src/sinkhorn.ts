@@ -73,11 +73,14 @@ export const CONVERGED = 1e-3;
  */
 export function sinkhorn(cost: Tensor2D, options: SinkhornOptions = {}): SinkhornResult {
   const attrs = attributesOf(cost, options);
-  const { mask, columnMass } = options;
+  const { mask: given, columnMass } = options;
   if (columnMass !== undefined) checkColumnMass(columnMass, attrs.groups);
   if (cost.shape[0] === 0) return withoutTokens(cost, options, attrs);
   return tf.tidy(() => {
-    const { constants, history, taken } = noGrad(() => solve(cost, options, attrs));
+    // kernels read its bytes
+    const mask =
+      given === undefined || given.dtype === 'float32' ? given : tf.cast<Tensor1D>(given, 'float32');
+    const { constants, history, taken } = noGrad(() => solve(cost, { ...options, mask }, attrs));
     const inputs = { cost, mask, columnMass, plan: constants.plan, history, steps: taken };
     return { ...constants, plan: differentiablePlan(inputs, attrs)[0] as Tensor2D };
   });
@@ -167,17 +170,21 @@ function checkColumnMass(columnMass: Tensor1D, groups: number): void {
 
 function withoutTokens(
   cost: Tensor2D,
-  { start }: SinkhornOptions,
+  { start, columnMass }: SinkhornOptions,
   { epsilon, groups }: SinkhornAttrs,
 ): SinkhornResult {
   const E = cost.shape[1];
   return tf.tidy(() => {
-    const g =
-      start === undefined ? tf.zeros([groups, E / groups]) : tf.reshape(tf.div(start, epsilon), [groups, -1]);
+    const perGroup = (values: Tensor): Tensor => tf.reshape(values, [groups, E / groups]);
+    const given = perGroup(start === undefined ? tf.zeros([E]) : tf.div(start, epsilon));
+    const open = perGroup(columnMass === undefined ? tf.ones([E], 'bool') : tf.greater(columnMass, 0));
+    const counted = tf.cast(open, 'float32');
+    const mean = tf.div(tf.sum(tf.mul(given, counted), 1, true), tf.sum(counted, 1, true));
+    const g = tf.where<Tensor>(open, tf.sub(given, mean), tf.scalar(Number.NEGATIVE_INFINITY));
     return {
       plan: cost.clone(),
       f: tf.zeros(groups === 1 ? [0] : [0, groups]),
-      g: tf.reshape(tf.sub(g, tf.mean(g, 1, true)), [E]) as Tensor1D,
+      g: tf.reshape(g, [E]) as Tensor1D,
       steps: tf.scalar(0, 'int32'),
       rowError: tf.scalar(0),
       columnError: tf.scalar(0),

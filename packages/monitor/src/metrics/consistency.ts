@@ -35,8 +35,8 @@ const setSize = (indices: Int32Array, row: number, slots: number): number => {
 };
 
 /**
- * Consistency of the routes of a fixed probe batch under two checkpoints. Tokens are those of `a`'s mask. Throws
- * `VALUE` where there is no token or the sizes differ.
+ * Consistency of the routes of a fixed probe batch under two checkpoints. Tokens are those of `a`'s mask; one that has no
+ * expert under either agrees in its first, which is none, and has Jaccard 0, as two empty sets have. Throws `VALUE` where there is no token or the sizes differ.
  */
 export function checkpointConsistency(a: Assignment, b: Assignment, experts: number): Consistency {
   const where = 'checkpointConsistency';

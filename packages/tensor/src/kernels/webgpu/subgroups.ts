@@ -1,6 +1,7 @@
 /**
  * Whether reductions may use subgroups. WGSL leaves open how the invocations of a workgroup are dealt out to subgroups;
- * a sum in a fixed order needs them consecutive, so a device is asked once, when the backend starts.
+ * a sum in a fixed order needs them consecutive, so a device is asked once, when the backend starts. Where a device has
+ * subgroups of several sizes, each shader may get another one, and what was asked of one says nothing of the next.
  */
 
 const leastSizes = new WeakMap<GPUDevice, number>();
@@ -22,6 +23,8 @@ const SIZES = [64, 128, 256] as const;
 /** Runs a shader that tells each invocation's subgroup, for every workgroup size; one read-back. */
 export async function checkSubgroups(device: GPUDevice): Promise<void> {
   if (!device.features.has('subgroups') || leastSizes.has(device)) return;
+  const { subgroupMinSize: least, subgroupMaxSize: most } = device.adapterInfo ?? {};
+  if (least === undefined || least !== most) return;
   const total = SIZES.reduce((sum, size) => sum + size, 0);
   const { STORAGE, COPY_SRC, COPY_DST, MAP_READ } = GPUBufferUsage;
   const made = device.createBuffer({ size: 8 * total, usage: STORAGE | COPY_SRC });
