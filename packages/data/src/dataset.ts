@@ -185,7 +185,7 @@ export class Dataset {
       this.domains.map(({ name, probability, corpora }) => [
         name,
         probability,
-        corpora.map(corpus => [corpus.name, corpus.bytes]),
+        corpora.map(({ name: text, bytes, splitName = [] }) => [text, bytes].concat(splitName)),
       ]),
     ]);
     return [0, 1].map(seed => hash32(text, seed).toString(16).padStart(8, '0')).join('');

@@ -48,7 +48,7 @@ interface Block {
 /** A block ends after this many UTF-16 units even if it has few documents. */
 const BLOCK_UNITS = 8 << 20;
 
-/** The documents of a domain's corpora, one after another, with ids that are unique in the domain. */
+/** The documents of a domain's corpora, one after another, with the ids that decide whether they are held out. */
 export async function* domainDocuments(corpora: readonly Corpus[]): AsyncIterable<TextDocument> {
   for (const corpus of corpora) {
     for await (const document of corpus.documents())

@@ -15,7 +15,7 @@ import {
   selectTopK,
 } from '@spectra/routing';
 import { adaptiveEpsilon } from '@spectra/sinkhorn';
-import { checkShape, checkValue, noGrad, type Parameter, taping, tidied } from '@spectra/tensor';
+import { checkValue, floatMask, noGrad, type Parameter, taping, tidied } from '@spectra/tensor';
 import type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import { CausalGram } from './causal-gram.ts';
@@ -32,6 +32,7 @@ import {
   transportPlan,
   transportPotentials,
 } from './plan.ts';
+import { checkRouteInput } from './route-input.ts';
 import { SpectraState } from './router-state.ts';
 import { meanSpeciality } from './speciality.ts';
 import { STATISTICS } from './statistics.ts';
@@ -94,23 +95,9 @@ export class SpectraRouter implements Router {
   }
 
   route(x: Tensor3D, context: RouteContext): Routing {
-    const { hidden, stateSize: G } = this.options;
-    checkShape(x.shape, [-1, -1, hidden], 'SpectraRouter.route x');
-    const [B, S] = x.shape;
-    const { mask, documentStart, below, cache } = context;
-    for (const [name, tensor, shape] of [
-      ['mask', mask, [B, S]],
-      ['documentStart', documentStart, [B, S]],
-      ['below', below, [B, S, G]],
-      ['cache', cache, [B, G]],
-    ] as const) {
-      if (tensor !== undefined) checkShape(tensor.shape, shape, `SpectraRouter.route ${name}`);
-    }
+    checkRouteInput(x, context, this.options);
     return tidied(() => {
-      // kernels read its bytes
-      const floats =
-        mask === undefined || mask.dtype === 'float32' ? mask : tf.cast<Tensor2D>(mask, 'float32');
-      const told = floats === undefined ? context : { ...context, mask: floats };
+      const told = context.mask === undefined ? context : { ...context, mask: floatMask(context.mask) };
       return this.decode(x, told) ?? this.compose(x, told);
     });
   }

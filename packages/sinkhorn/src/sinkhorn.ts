@@ -1,5 +1,5 @@
 /** Entropic optimal transport between tokens and experts (Cuturi 2013). */
-import { checkShape, checkValue, noGrad, SpectraError } from '@spectra/tensor';
+import { checkShape, checkValue, floatMask, noGrad, SpectraError } from '@spectra/tensor';
 import type { Scalar, Tensor, Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import type { SinkhornAttrs } from './kernels/problem.ts';
@@ -77,9 +77,7 @@ export function sinkhorn(cost: Tensor2D, options: SinkhornOptions = {}): Sinkhor
   if (columnMass !== undefined) checkColumnMass(columnMass, attrs.groups);
   if (cost.shape[0] === 0) return withoutTokens(cost, options, attrs);
   return tf.tidy(() => {
-    // kernels read its bytes
-    const mask =
-      given === undefined || given.dtype === 'float32' ? given : tf.cast<Tensor1D>(given, 'float32');
+    const mask = floatMask(given);
     const { constants, history, taken } = noGrad(() => solve(cost, { ...options, mask }, attrs));
     const inputs = { cost, mask, columnMass, plan: constants.plan, history, steps: taken };
     return { ...constants, plan: differentiablePlan(inputs, attrs)[0] as Tensor2D };

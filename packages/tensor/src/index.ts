@@ -9,6 +9,7 @@ export * from './blank-rng.ts';
 export * from './check-device.ts';
 export * from './define-op.ts';
 export * from './errors.ts';
+export { floatMask } from './float-mask.ts';
 export { type HalfWeights, halveWeights } from './half-weights.ts';
 export * from './host-copy.ts';
 export * from './kernel-choice.ts';

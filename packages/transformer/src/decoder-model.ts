@@ -13,6 +13,7 @@ import {
   checkForwardInput,
   type ForwardInput,
   type ForwardOutput,
+  farthestPosition,
   type LayerPass,
   packingOf,
   routeContext,
@@ -59,14 +60,14 @@ export class DecoderModel implements Module {
 
   /**
    * The position from which on frequencies are others for a whole text (LongRoPE); none for most models. A text that
-   * reaches it must be run from its start again: the keys and values before it were made with other frequencies.
+   * reaches it must be run from its start again: what the cache holds was made with others.
    */
   get switchesAt(): number | undefined {
     const found = Object.values(this.rotaries).flatMap(table => table.switchesAt ?? []);
     return found.length === 0 ? undefined : Math.min(...found);
   }
 
-  /** How many positions there are where they are learned; none for rotary ones. */
+  /** Positions where they are learned; none for rotary ones. */
   get learnedPositions(): number | undefined {
     return this.parts.positions?.shape[0];
   }
@@ -84,7 +85,7 @@ export class DecoderModel implements Module {
     const traced = input.layerOutputs ?? false;
     return tidied(() => {
       const packing = packingOf(input, past);
-      const farthest = this.farthest(input.positions ?? packing?.positions, past);
+      const farthest = farthestPosition(input.positions ?? packing?.positions, past, this.switchesAt);
       const attention = attentionContext(this.rotations(input, past, packing, farthest), packing, past);
       const standing = moe === undefined ? undefined : tokenPositions(input, packing, past);
       // sequences lie one below the other in rows until the end
@@ -184,16 +185,6 @@ export class DecoderModel implements Module {
   dispose(): void {
     for (const parameter of this.parameters()) parameter.dispose();
     for (const table of Object.values(this.rotaries)) table.dispose();
-  }
-
-  /**
-   * [] int32 the largest position so far of any row, for LongRoPE: a row that has ended is fed padding and does not show
-   * any more how far it went, but what the cache holds was made with the frequencies that it asked for.
-   */
-  private farthest(positions: tf.Tensor2D | undefined, past: ModelCache): tf.Scalar | undefined {
-    if (this.switchesAt === undefined || positions === undefined) return past.farthest?.clone();
-    const now = tf.max(positions);
-    return (past.farthest === undefined ? now : tf.maximum(now, past.farthest)) as tf.Scalar;
   }
 
   private rotations(

@@ -146,6 +146,20 @@ export function tokenPositions(
   return positions ?? packing?.positions ?? (counted() as tf.Tensor2D);
 }
 
+/**
+ * [] int32 the largest position so far of any row, where frequencies change with it (`switchesAt`): a row that has ended is
+ * fed padding and does not show any more how far it went, but what the cache holds was made with what it asked for.
+ */
+export function farthestPosition(
+  positions: tf.Tensor2D | undefined,
+  past: ModelCache,
+  switchesAt: number | undefined,
+): tf.Scalar | undefined {
+  if (switchesAt === undefined || positions === undefined) return past.farthest?.clone();
+  const now = tf.max(positions);
+  return (past.farthest === undefined ? now : tf.maximum(now, past.farthest)) as tf.Scalar;
+}
+
 /** What the layers' attention needs: positions, and which tokens see which. */
 export function attentionContext(
   rotations: Readonly<Record<string, Rotation>>,

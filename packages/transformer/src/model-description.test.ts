@@ -120,7 +120,9 @@ describe('windows', () => {
     expect(windowsOf({ ...qwen, use_sliding_window: true })).toEqual([undefined, undefined, 8, 8]);
   });
   it('of a Llama there are none', () => {
-    expect(windowsOf({ ...deep, model_type: 'llama' })).toEqual(new Array(4).fill(undefined));
+    const llama = { ...deep, model_type: 'llama' };
+    expect(windowsOf({ ...llama, sliding_window: null })).toEqual(new Array(4).fill(undefined));
+    expect(() => windowsOf(llama)).toThrow('sliding_window 8 is not supported');
   });
   it('are refused where they are of another kind, or too few', () => {
     const mistral = { ...deep, model_type: 'mistral', num_key_value_heads: 2 };

@@ -21,14 +21,22 @@ interface EvalOptions {
   readonly json: boolean;
 }
 
-/** Bytes, a configuration's default, mean nothing to a model that has a tokenizer: then it reads by its own. */
-async function withTokenizerOf(place: ModelPath, config: TrainerConfig): Promise<TrainerConfig> {
+/**
+ * Bytes, a configuration's default, mean nothing to a model that has a tokenizer: then it reads by its own. So it does in the
+ * place of a file that its run names (`own`), which may have moved or changed since.
+ */
+async function withTokenizerOf(
+  place: ModelPath,
+  config: TrainerConfig,
+  own: boolean,
+): Promise<TrainerConfig> {
   const { data } = config;
-  if (data.tokenizer.kind !== 'bytes') return config;
+  const { kind } = data.tokenizer;
+  if (kind === 'model' || (kind === 'file' && !own)) return config;
   if (existsSync(join(place.model, 'tokenizer.json')))
     return { ...config, data: { ...data, tokenizer: { kind: 'model' } } };
   // which refuses a model whose ids are no bytes
-  await modelTokenizer(place);
+  if (kind === 'bytes') await modelTokenizer(place);
   return config;
 }
 
@@ -44,7 +52,11 @@ export async function evalCommand(path: string, options: EvalOptions): Promise<v
     });
   }
   const overrides = options.tokens === undefined ? [] : [`train.eval_tokens=${options.tokens}`];
-  const config = await withTokenizerOf(place, loadConfig(configPath, overrides));
+  const config = await withTokenizerOf(
+    place,
+    loadConfig(configPath, overrides),
+    options.config === undefined,
+  );
   await setBackend(options.backend ?? config.backend);
   const model = await loadModel(folder);
   // the text may come from another configuration than the model

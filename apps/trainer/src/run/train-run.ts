@@ -84,7 +84,9 @@ export async function runTraining(
     const parts = { config, trainer, data, folder, sink, progress, companions };
     const loop = new Loop(parts, found?.state.train_seconds ?? 0);
     const stopped = await loop.run(interrupt);
-    if (stopped !== undefined && stopped !== 'max_seconds') return { trainer, signal: stopped };
+    // the last step is saved, too: what comes after it can be made by resuming
+    const signal = stopped ?? interrupt.requested;
+    if (signal !== undefined && signal !== 'max_seconds') return { trainer, signal };
     const evaluation = await loop.finalEvaluation(options.observe);
     const secondsTotal = (performance.now() - began) / 1000;
     return {
@@ -94,7 +96,7 @@ export async function runTraining(
       evaluation,
       trainSeconds: loop.trainSeconds,
       secondsTotal,
-      ...(stopped === undefined ? {} : { stopped }),
+      ...(stopped === 'max_seconds' ? { stopped } : {}),
     };
   } catch (error) {
     await trainer.dispose();

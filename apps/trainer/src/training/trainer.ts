@@ -129,17 +129,13 @@ export class Trainer {
    * does. Averages trail what moves, and weights move to the last step; and the hidden states are those of the causal rule
    * here, which decoding has, where training in `batch` mode showed the routers those of its own. What is averaged becomes
    * the mean over these steps, the i-th with weight i (Lacoste-Julien et al. 2012): batches that follow one another are
-   * alike, and the window of some twenty of them that training wants sees too little text. Computed by this thread alone.
-   * Throws `DIVERGED`, as `trainStep` does.
+   * alike, and the window of some twenty that training wants sees too little text. By this thread alone. Throws `DIVERGED`.
    */
   async settleStep(): Promise<PassResult> {
     try {
       const jobs = await this.nextJobs('potentials');
       const results: MicroBatchResult[] = [];
-      for (const job of jobs) {
-        results.push(await observeMicroBatch(this.model, job));
-        await nextTurn();
-      }
+      for (const job of jobs) results.push(await nextTurn().then(() => observeMicroBatch(this.model, job)));
       const passed = passOf(this.step + 1, jobs, results);
       if (!Number.isFinite(passed.loss)) throw diverged(passed.step, `the loss is ${passed.loss}.`);
       const settled = passed.step - this.config.train.steps;

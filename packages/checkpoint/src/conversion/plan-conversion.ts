@@ -73,6 +73,13 @@ export function planConversion(
   if (dtype === 'fp8' || dtype === 'mxfp4') {
     const reached = planned.some(({ spec }) => /_scale_inv$|_blocks$/.test(spec.name));
     checkValue(reached, `the model has no weight that can be ${dtype}.`, store.name);
+    checkValue(
+      dtype !== 'mxfp4' ||
+        !planned.some(({ spec }) => spec.dtype.startsWith('F8_') && !spec.name.endsWith('_scales')),
+      'what is not experts is FP8 and would stay so, which no MXFP4 model has.',
+      store.name,
+      'Convert to bf16 first.',
+    );
   }
   return { tensors: planned, config: convertedConfig(config, dtype, plainMatrices(planned)) };
 }

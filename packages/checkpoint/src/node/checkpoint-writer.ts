@@ -28,8 +28,6 @@ export interface CheckpointWriter {
 
 /** Temporary folders start with this, then name host and process, so that a later run can tell abandoned ones. */
 export const TEMPORARY_PREFIX = '.tmp-';
-/** Of this process: another one that is gone may have had its number, as the only process of a container has. */
-export const beingWritten: Set<string> = new Set();
 
 /**
  * Writes the checkpoint `folder`. Errors: `FILE_EXISTS` if a complete one is there (an incomplete one is replaced),
@@ -46,7 +44,6 @@ export async function writeCheckpoint(
   const name = `${TEMPORARY_PREFIX}${hostname()}-${process.pid}-${randomUUID()}-${basename(target)}`;
   const temporary = join(parent, name);
   await attempt(temporary, () => mkdir(temporary));
-  beingWritten.add(name);
   try {
     await fillFolder(temporary, fill);
     await attempt(target, () => rm(target, { recursive: true, force: true }));
@@ -55,8 +52,6 @@ export async function writeCheckpoint(
   } catch (error) {
     await rm(temporary, { recursive: true, force: true });
     throw error;
-  } finally {
-    beingWritten.delete(name);
   }
 }
 

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { checkpointName, latestCheckpoint, listCheckpoints, openCheckpoint } from './checkpoint-reader.ts';
@@ -143,10 +143,12 @@ describe('retention', () => {
 
 it('what an earlier process of the same number left is no hindrance, and is removed', async () => {
   const left = join(root, `.tmp-${hostname()}-${process.pid}-0-step-1`);
-  await mkdir(left, { recursive: true });
+  const ours = join(root, `.tmp-${hostname()}-${process.pid}-1-step-2`);
+  for (const folder of [left, ours]) await mkdir(folder, { recursive: true });
+  await utimes(left, 1, 1);
   await save(1);
   await pruneCheckpoints(root, 1);
-  expect(await readdir(root)).toEqual(['step-1']);
+  expect((await readdir(root)).sort()).toEqual([basename(ours), 'step-1']);
 });
 
 describe('a process killed while it writes', () => {

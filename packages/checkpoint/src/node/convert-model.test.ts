@@ -175,6 +175,7 @@ describe('convert', () => {
     expect(Object.keys(await stored(at('fp8'))).some(name => name.endsWith('gate_up_proj_scale_inv'))).toBe(
       true,
     );
+    await expect(convertModel(at('fp8'), at('back'), { dtype: 'mxfp4' })).rejects.toThrow('would stay so');
   });
 
   it('FP8 experts of whole blocks change their layout code by code; others ask for another dtype', async () => {

@@ -1,11 +1,16 @@
 /** A model's weights in a folder: one `model.safetensors`, or shards with an index. */
-import { readFile, stat } from 'node:fs/promises';
+import { readFile, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { SpectraError } from '@spectra/tensor';
 import { broken } from '../header.ts';
 import { MAX_TEXT_BYTES, type ModelFiles, openIndex, openModelFiles, openSingle } from '../model-files.ts';
 import type { ModelStore } from '../model-store.ts';
-import { type WritableSpec, type WriteOptions, writeSafetensors } from '../safetensors-writer.ts';
+import {
+  type ByteSink,
+  type WritableSpec,
+  type WriteOptions,
+  writeSafetensors,
+} from '../safetensors-writer.ts';
 import { planShards } from '../sharded.ts';
 import { isMissing, readError } from './file-errors.ts';
 import { type WrittenFile, writeFileDurably } from './file-sink.ts';
@@ -62,11 +67,13 @@ export interface WriteModelOptions extends WriteOptions {
   readonly maxShardBytes?: number;
   /** File names start with it; `model` by default. */
   readonly base?: string;
+  /** Small files by name, written last: a folder without its `config.json` is no model. */
+  readonly texts?: Readonly<Record<string, string>>;
 }
 
 /**
  * Writes the weights into an existing folder, as one file or as shards and an index, each synced; returns every
- * file's size and hash. Existing files are not overwritten (`FILE_EXISTS`).
+ * file's size and hash. Existing files are not overwritten (`FILE_EXISTS`); after an error the files that it made are gone.
  */
 export async function writeModel(
   folder: string,
@@ -75,14 +82,25 @@ export async function writeModel(
 ): Promise<Record<string, WrittenFile>> {
   const base = options.base ?? 'model';
   const plan = planShards(specs, options.maxShardBytes ?? 5e9, base, options.metadata);
-  const written: Record<string, WrittenFile> = {};
-  for (const { file, specs: part } of plan.shards) {
-    written[file] = await writeFileDurably(join(folder, file), sink => writeSafetensors(sink, part, options));
-  }
+  const fills: [file: string, fill: (sink: ByteSink) => Promise<void>][] = plan.shards.map(
+    ({ file, specs: part }) => [file, sink => writeSafetensors(sink, part, options)],
+  );
   if (plan.index !== undefined) {
-    const file = `${base}.safetensors.index.json`;
     const json = new TextEncoder().encode(`${JSON.stringify(plan.index, null, 2)}\n`);
-    written[file] = await writeFileDurably(join(folder, file), sink => sink.write(json));
+    fills.push([`${base}.safetensors.index.json`, sink => sink.write(json)]);
+  }
+  for (const [name, text] of Object.entries(options.texts ?? {}))
+    fills.push([name, sink => sink.write(new TextEncoder().encode(text))]);
+  const written: Record<string, WrittenFile> = {};
+  for (const [file, fill] of fills) {
+    try {
+      written[file] = await writeFileDurably(join(folder, file), fill);
+    } catch (error) {
+      const other = error instanceof SpectraError && error.code === 'FILE_EXISTS';
+      const made = [...Object.keys(written), ...(other ? [] : [file])];
+      await Promise.allSettled(made.map(name => rm(join(folder, name), { force: true })));
+      throw error;
+    }
   }
   return written;
 }

@@ -1,10 +1,10 @@
 /** Removes checkpoints that are no longer wanted. */
-import { readdir, rm } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { checkValue } from '@spectra/tensor';
 import { checkpointName, listCheckpoints } from './checkpoint-reader.ts';
-import { beingWritten, TEMPORARY_PREFIX } from './checkpoint-writer.ts';
+import { TEMPORARY_PREFIX } from './checkpoint-writer.ts';
 import { isMissing, readError } from './file-errors.ts';
 import { DONE } from './manifest.ts';
 import { isRunning } from './running.ts';
@@ -52,9 +52,17 @@ async function removeAbandoned(root: string): Promise<void> {
   const ours = `${TEMPORARY_PREFIX}${hostname()}-`;
   for (const name of names.filter(found => found.startsWith(ours))) {
     const owner = Number.parseInt(name.slice(ours.length), 10);
-    const alive = owner === process.pid ? beingWritten.has(name) : isRunning(owner);
-    if (Number.isInteger(owner) && !alive) {
+    if (!Number.isInteger(owner)) continue;
+    // the only process of a container has the number of the one before it
+    const before = owner === process.pid && (await changedBeforeUs(join(root, name)));
+    if (before || !isRunning(owner)) {
       await rm(join(root, name), { recursive: true, force: true });
     }
   }
+}
+
+/** Whether a folder has not changed since this process began. */
+async function changedBeforeUs(path: string): Promise<boolean> {
+  const { mtimeMs } = await stat(path);
+  return mtimeMs < Date.now() - 1000 * process.uptime();
 }

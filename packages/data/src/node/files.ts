@@ -48,7 +48,7 @@ export async function listFiles(
       files.push({ path, id: path.split(/[/\\]/).at(-1)!, size: found.size });
       continue;
     }
-    const below = await filesBelow(path, '', accept, skipFolder);
+    const below = await filesBelow(path, '', accept, skipFolder, new Set([await realpath(path)]));
     if (below.length === 0) {
       throw corpusInvalid('no file in it can be read.', path, 'Name a folder that holds text files.');
     }
@@ -57,29 +57,41 @@ export async function listFiles(
   return files;
 }
 
-/** `above`: the folders, by their real paths, that this one lies in, so that no link leads round. */
+/** Each file once, whatever links lead to it; `seen` are the real paths of files and folders that were met. */
 async function filesBelow(
   root: string,
   under: string,
   accept: (name: string) => boolean,
   skipFolder: (name: string) => boolean,
-  above: readonly string[] = [],
+  seen: Set<string>,
 ): Promise<TextFile[]> {
   const files: TextFile[] = [];
-  const real = await realpath(join(root, under));
-  if (above.includes(real)) return files;
-  const names = (await readdir(real)).sort((a, b) => (a < b ? -1 : 1));
-  for (const name of names) {
-    const id = under === '' ? name : `${under}/${name}`;
-    // of what a link leads to; one that leads nowhere is no file
-    const found = await stat(join(root, id)).catch(() => undefined);
-    if (found?.isDirectory() && !skipFolder(name)) {
-      files.push(...(await filesBelow(root, id, accept, skipFolder, [...above, real])));
-    } else if (found?.isFile() && accept(name) && found.size > 0) {
+  const entries = await readdir(join(root, under), { withFileTypes: true });
+  entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+  for (const entry of entries) {
+    const id = under === '' ? entry.name : `${under}/${entry.name}`;
+    const real = await reached(join(root, id));
+    if (real === undefined || seen.has(real)) continue;
+    const found = await stat(real);
+    if (found.isDirectory() && !skipFolder(entry.name)) {
+      seen.add(real);
+      files.push(...(await filesBelow(root, id, accept, skipFolder, seen)));
+    } else if (found.isFile() && accept(entry.name) && found.size > 0) {
+      seen.add(real);
       files.push({ path: join(root, id), id, size: found.size });
     }
   }
   return files;
+}
+
+/** The real path; undefined of a link that leads nowhere, or round. */
+async function reached(path: string): Promise<string | undefined> {
+  try {
+    return await realpath(path);
+  } catch (error) {
+    if (['ENOENT', 'ELOOP'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+    throw error;
+  }
 }
 
 export function isTextFile(name: string): boolean {

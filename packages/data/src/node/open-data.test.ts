@@ -381,13 +381,16 @@ describe('what is held out', () => {
     const more = await held(files(['a.jsonl', 'b.jsonl']));
     expect(more.slice(0, first.length)).toEqual(first);
     expect(more.length).toBeGreaterThan(first.length);
+    const name = async (more: object) =>
+      (await openCorpus(corpusSchema.parse({ ...files(['a.jsonl']), ...more }))).splitName;
+    expect(await name({})).toBe(await name({ max_bytes: 500 }));
     const limited = await held(files(['a.jsonl', 'b.jsonl'], { max_bytes: 500 }));
     expect(limited.length).toBeGreaterThan(2);
     expect(first.slice(0, limited.length)).toEqual(limited);
   });
 });
 
-it('links in a folder count as what they lead to, and none leads round', async () => {
+it('links in a folder count as what they lead to, each file once, and none leads round', async () => {
   const [store, snapshot] = [join(folder, 'store'), join(folder, 'snapshot')];
   await mkdir(join(store, 'deep'), { recursive: true });
   await mkdir(snapshot);
@@ -398,8 +401,10 @@ it('links in a folder count as what they lead to, and none leads round', async (
   await symlink(snapshot, join(store, 'deep', 'round'));
   await symlink(join(store, 'deep'), join(store, 'deep', 'self'));
   await symlink(join(folder, 'nowhere'), join(snapshot, 'broken.txt'));
+  await symlink(join(store, 'deep', 'c.txt'), join(snapshot, 'again.txt'));
   const corpus = await openCorpus(corpusSchema.parse({ domain: 'x', source: 'files', paths: [snapshot] }));
   const texts: string[] = [];
   for await (const { text } of corpus.documents()) texts.push(text);
+  // again.txt comes before deep/c.txt, which is the same file
   expect(texts).toEqual(['linked text, one', 'linked text, two']);
 });

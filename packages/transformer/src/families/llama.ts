@@ -4,6 +4,10 @@ import { llamaLike } from './llama-like.ts';
 
 export const llama: Family = {
   modelType: 'llama',
-  architecture: file => llamaLike(file),
+  architecture: file => {
+    // null or nothing: a Llama of transformers has none
+    file.expect('sliding_window', []);
+    return llamaLike(file);
+  },
   tensors: [],
 };

@@ -1,14 +1,8 @@
 /** A model in a folder: `config.json` and safetensors, as Hugging Face lays them out. */
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ConversionDtype, convertedConfig, type WritableDtype } from '@spectra/checkpoint';
-import {
-  folderFiles,
-  openModel,
-  type WrittenFile,
-  writeFileDurably,
-  writeModel,
-} from '@spectra/checkpoint/node';
+import { folderFiles, openModel, type WrittenFile, writeModel } from '@spectra/checkpoint/node';
 import { SpectraError } from '@spectra/tensor';
 import { DecoderModel } from '../decoder-model.ts';
 import type { Family } from '../family.ts';
@@ -86,22 +80,12 @@ export async function saveModel(
   options: SaveModelOptions = {},
 ): Promise<Record<string, WrittenFile>> {
   await mkdir(folder, { recursive: true });
-  const before = new Set(await readdir(folder));
   const { maxShardBytes } = options;
-  try {
-    const weights = await writeModel(folder, modelTensorSpecs(model, options), {
-      // Hugging Face's loader refuses a file that does not say so
-      metadata: { format: 'pt' },
-      ...(maxShardBytes === undefined ? {} : { maxShardBytes }),
-    });
-    const stored = convertedConfig(model.description.config, FLOATS[options.dtype ?? 'F32']);
-    const json = new TextEncoder().encode(`${JSON.stringify(stored, null, 2)}\n`);
-    // last: a folder without it is no model
-    const config = await writeFileDurably(join(folder, 'config.json'), sink => sink.write(json));
-    return { 'config.json': config, ...weights };
-  } catch (error) {
-    const ours = (await readdir(folder)).filter(name => !before.has(name));
-    for (const name of ours) await rm(join(folder, name), { force: true });
-    throw error;
-  }
+  const stored = convertedConfig(model.description.config, FLOATS[options.dtype ?? 'F32']);
+  return writeModel(folder, modelTensorSpecs(model, options), {
+    // Hugging Face's loader refuses a file that does not say so
+    metadata: { format: 'pt' },
+    texts: { 'config.json': `${JSON.stringify(stored, null, 2)}\n` },
+    ...(maxShardBytes === undefined ? {} : { maxShardBytes }),
+  });
 }
