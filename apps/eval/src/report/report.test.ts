@@ -28,6 +28,11 @@ function lossOf(plan: Plan, id: string): number {
 const rowsOf = (plan: Plan): Map<string, RunRow> =>
   new Map(plan.runs.map(run => [run.id, exampleRow(run, lossOf(plan, run.id))]));
 
+function tablesOf(plan: Plan): Table[] {
+  const rows = rowsOf(plan);
+  return buildTables(plan, id => rows.get(id));
+}
+
 const tableOf = (tables: readonly Table[], id: string): Table => tables.find(table => table.id === id)!;
 const cell = (table: Table, label: string, column: string): Cell =>
   table.rows.find(row => row.label === label)!.cells[table.columns.findIndex(({ name }) => name === column)]!;
@@ -99,24 +104,14 @@ describe('tables', () => {
 
   it('T13: no p where the suite only explores', () => {
     const explored = planOf(SUITE.replace('T13: {', 'T13: { exploratory: true,'));
-    const found = rowsOf(explored);
-    const table = tableOf(
-      buildTables(explored, id => found.get(id)),
-      'T13',
-    );
+    const table = tableOf(tablesOf(explored), 'T13');
     for (const column of ['t', 'p', 'p, Holm', 'p, Wilcoxon']) expect(cell(table, 'wide', column)).toBeNull();
     expect(cell(table, 'wide', 'difference')).not.toBeNull();
   });
 
   it('T1 and T13: arms of fewer seeds are compared on those that both have', () => {
     const fewer = planOf(SUITE.replace('label: wide, set', 'label: wide, seeds: [0, 2], set'));
-    const found = rowsOf(fewer);
-    const [main, tests] = ['T1', 'T13'].map(id =>
-      tableOf(
-        buildTables(fewer, run => found.get(run)),
-        id,
-      ),
-    );
+    const [main, tests] = ['T1', 'T13'].map(id => tableOf(tablesOf(fewer), id));
     expect(main!.notes).toContainEqual(expect.stringContaining('different numbers of seeds'));
     expect(cell(tests!, 'wide', 'pairs')).toMatchObject({ value: 2 });
     expect(cell(tests!, 'Switch-2', 'pairs')).toMatchObject({ value: 3 });
@@ -125,11 +120,7 @@ describe('tables', () => {
 
   it('says that seeds are too few in place of a p', () => {
     const few = planOf(SUITE.replace('seeds: [0, 1, 2]', 'seeds: [0, 1]'));
-    const found = rowsOf(few);
-    const table = tableOf(
-      buildTables(few, id => found.get(id)),
-      'T13',
-    );
+    const table = tableOf(tablesOf(few), 'T13');
     expect(cell(table, 'wide', 'p, Holm')).toBe('2 paired seeds: too few for a test');
     expect(cell(table, 'wide', 't')).toBeNull();
   });

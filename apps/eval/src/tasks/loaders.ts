@@ -4,7 +4,13 @@ import { basename } from 'node:path';
 import { createInterface } from 'node:readline';
 import { SpectraError } from '@spectra/tensor';
 import { z } from 'zod';
-import type { GenerationTask, MultipleChoiceTask, PerplexityTask, Task } from './task.ts';
+import {
+  type GenerationTask,
+  type MultipleChoiceTask,
+  type PerplexityTask,
+  TASK_VERSION,
+  type Task,
+} from './task.ts';
 
 const text = z.string().min(1);
 const LETTERS = 'ABCDEFGH';
@@ -95,9 +101,6 @@ interface Line {
   readonly where: string;
 }
 
-/** Raised where the same answers come to other numbers. */
-const VERSIONS: Partial<Record<FormName, number>> = { wikitext: 2 };
-
 /** `mmlu_anatomy` of mmlu=anatomy.jsonl, `arc_easy` of arc=arc_easy.jsonl. */
 export function taskName(form: FormName, path: string): string {
   const file = basename(path).replace(/\.jsonl?$/, '');
@@ -124,7 +127,8 @@ export async function loadTask(
     throw new SpectraError('FILE_MISSING', { message: 'the task file cannot be read.', where: path, cause });
   }
   if (lines.length === 0) throw notOfForm('the file has no line.', path);
-  return { name: taskName(form, path), version: VERSIONS[form] ?? 1, source: path, ...FORMS[form](lines) };
+  const made: Form = FORMS[form](lines);
+  return { name: taskName(form, path), version: TASK_VERSION[made.kind], source: path, ...made };
 }
 
 function choice<T>(

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { DataConfig, Dataset } from '@spectra/data';
 import { openData } from '@spectra/data/node';
 import { Rng, SpectraError } from '@spectra/tensor';
-import type { GenerationDocument, MultipleChoiceDocument, Task } from './task.ts';
+import { type GenerationDocument, type MultipleChoiceDocument, TASK_VERSION, type Task } from './task.ts';
 
 /** Documents of a task; the same for every model of a data configuration. */
 const QUESTIONS = 40;
@@ -52,8 +52,8 @@ export async function shippedTask(name: ShippedName, config: DataConfig): Promis
   });
   const texts = await textsOf(dataset, config);
   const make: Maker = SHIPPED[name];
-  const version = name === 'held_out' ? 2 : 1;
-  const task = { name, version, source: 'held-out documents', ...make(texts, new Rng(0).split(name)) };
+  const made = make(texts, new Rng(0).split(name));
+  const task = { name, version: TASK_VERSION[made.kind], source: 'held-out documents', ...made };
   if ((task as Task).documents.length === 0) {
     throw new SpectraError('CORPUS_INVALID', {
       message: `the data has no held-out text that ${name} could be made of.`,

@@ -48,6 +48,13 @@ export interface PerplexityTask extends TaskBase {
   readonly documents: readonly TextDocument[];
 }
 
+/** By what is scored; raised where the same answers come to other numbers. */
+export const TASK_VERSION: Readonly<Record<Task['kind'], number>> = {
+  multiple_choice: 1,
+  generate_until: 1,
+  loglikelihood_rolling: 2,
+};
+
 export type Task = MultipleChoiceTask | GenerationTask | PerplexityTask;
 
 export interface Metric {

@@ -12,6 +12,10 @@ import type { GenerationTask, MultipleChoiceTask, PerplexityTask } from './task.
 beforeAll(() => setBackend('wasm'));
 
 const tokenizer = byteTokenizer();
+const TOY = { name: 'toy', version: 1, source: 'test' } as const;
+const CHOICE = { ...TOY, kind: 'multiple_choice', delimiter: ' ' } as const;
+const GENERATED = { ...TOY, kind: 'generate_until' } as const;
+const ROLLING = { ...TOY, kind: 'loglikelihood_rolling' } as const;
 const tiny = () =>
   new DecoderModel(
     {
@@ -75,11 +79,7 @@ describe('evaluateTask', () => {
   it('a choice is right where it is the most probable, in all or per character', async () => {
     const model = tiny();
     const task: MultipleChoiceTask = {
-      name: 'toy',
-      version: 1,
-      source: 'test',
-      kind: 'multiple_choice',
-      delimiter: ' ',
+      ...CHOICE,
       documents: [
         { context: 'a', choices: ['x', 'a much longer choice'], answer: 0 },
         { context: 'a', choices: ['x', 'a much longer choice'], answer: 1 },
@@ -98,10 +98,7 @@ describe('evaluateTask', () => {
     const model = tiny();
     const text = 'It was a bright cold day in April, and the clocks were striking thirteen. '.repeat(3);
     const task: PerplexityTask = {
-      name: 'toy',
-      version: 1,
-      source: 'test',
-      kind: 'loglikelihood_rolling',
+      ...ROLLING,
       documents: [{ text }],
     };
     const { result, samples } = await evaluateTask(model, tokenizer, task);
@@ -122,10 +119,7 @@ describe('evaluateTask', () => {
       'It was a bright cold day in April, and the clocks were striking thirteen. '.repeat(2),
     );
     const task: PerplexityTask = {
-      name: 'toy',
-      version: 1,
-      source: 'test',
-      kind: 'loglikelihood_rolling',
+      ...ROLLING,
       documents: [{ text: tokenizer.decode([...ids]), words: 5, bytes: 1000 }],
     };
     const { samples, result } = await evaluateTask(model, tokenizer, task);
@@ -145,10 +139,7 @@ describe('evaluateTask', () => {
   it('refuses answers that leave no room for a prompt', async () => {
     const model = tiny();
     const task: GenerationTask = {
-      name: 'toy',
-      version: 1,
-      source: 'test',
-      kind: 'generate_until',
+      ...GENERATED,
       until: [],
       maxTokens: 64,
       clean: answer => answer,
@@ -166,10 +157,7 @@ describe('evaluateTask', () => {
     });
     const written = tokenizer.decode([...row!.tokens]);
     const task: GenerationTask = {
-      name: 'toy',
-      version: 1,
-      source: 'test',
-      kind: 'generate_until',
+      ...GENERATED,
       until: ['\n\n\n'],
       maxTokens: 3,
       clean: answer => `<${answer}>`,
@@ -187,11 +175,7 @@ describe('evaluateTask', () => {
 describe('contexts', () => {
   const begun = { ...tokenizer, bos: 35 };
   const choices = (context: string): MultipleChoiceTask => ({
-    name: 'toy',
-    version: 1,
-    source: 'test',
-    kind: 'multiple_choice',
-    delimiter: ' ',
+    ...CHOICE,
     documents: [{ context, choices: ['x', 'longer'], answer: 0 }],
   });
 
@@ -219,10 +203,7 @@ describe('contexts', () => {
     const model = tiny();
     const [row] = await generate(model, [tokenizer.encode('#2 + 2 =')], { maxNewTokens: 3, temperature: 0 });
     const generation: GenerationTask = {
-      name: 'toy',
-      version: 1,
-      source: 'test',
-      kind: 'generate_until',
+      ...GENERATED,
       until: [],
       maxTokens: 3,
       clean: answer => answer,
@@ -230,10 +211,7 @@ describe('contexts', () => {
     };
     expect((await evaluateTask(model, begun, generation)).result.metrics.exact_match!.value).toBe(1);
     const text: PerplexityTask = {
-      name: 'toy',
-      version: 1,
-      source: 'test',
-      kind: 'loglikelihood_rolling',
+      ...ROLLING,
       documents: [{ text: 'a whale' }],
     };
     const [score] = await scorePairs(model, [{ context: [35], continuation: tokenizer.encode('a whale') }]);

@@ -1,18 +1,16 @@
-import { cpSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setBackend } from '@spectra/tensor';
 import { tinyChatFiles } from '@spectra/testing';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { CommandSpace, fixture } from '../testing/command-space.ts';
+import { CommandSpace } from '../testing/command-space.ts';
 import { evalCommand } from './eval.ts';
 
 const space = new CommandSpace('eval-command-');
 let folder = '';
 beforeAll(() => setBackend('wasm'));
 beforeEach(() => {
-  folder = space.path('model');
-  rmSync(folder, { recursive: true, force: true });
-  cpSync(fixture('qwen3_moe'), folder, { recursive: true });
+  folder = space.model('qwen3_moe');
 });
 
 /** Tokens of the held-out text of a configuration that says nothing of tokenizers. */

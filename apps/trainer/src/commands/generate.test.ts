@@ -1,4 +1,4 @@
-import { cpSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { byteTokenizer, jsonTokenizer } from '@spectra/data';
 import { setBackend } from '@spectra/tensor';
@@ -7,16 +7,14 @@ import { generate } from '@spectra/transformer';
 import { loadModel } from '@spectra/transformer/node';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Sample } from '../evaluation/sample.ts';
-import { CommandSpace, fixture } from '../testing/command-space.ts';
+import { CommandSpace } from '../testing/command-space.ts';
 import { generateCommand } from './generate.ts';
 
 const space = new CommandSpace('generate-command-');
 let folder = '';
 beforeAll(() => setBackend('wasm'));
 beforeEach(() => {
-  folder = space.path('model');
-  rmSync(folder, { recursive: true, force: true });
-  cpSync(fixture('qwen3_moe'), folder, { recursive: true });
+  folder = space.model('qwen3_moe');
   // of which the fixture's own would stop at other tokens
   rmSync(join(folder, 'generation_config.json'), { force: true });
 });

@@ -1,17 +1,17 @@
 import { byteTokenizer, jsonTokenizer } from '@spectra/data';
 import { setBackend } from '@spectra/tensor';
 import { DecoderModel } from '@spectra/transformer';
-import { expect, it } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
+import { turnsDuring } from '../testing/turns.ts';
 import { sampleContinuation, tokenTexts } from './sample.ts';
 
+beforeAll(() => setBackend('wasm'));
+
+const tiny = () =>
+  new DecoderModel({ vocab_size: 256, hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 });
+
 it('begins the prompt as the tokenizer begins texts', async () => {
-  await setBackend('wasm');
-  const model = new DecoderModel({
-    vocab_size: 256,
-    hidden_size: 16,
-    num_hidden_layers: 1,
-    num_attention_heads: 2,
-  });
+  const model = tiny();
   const options = { tokens: 4, temperature: 0, topP: 1, seed: 0 };
   const texts = async (prompt: string, bos?: number): Promise<string[]> => {
     const { tokens } = await sampleContinuation(model, { ...byteTokenizer(), bos }, { prompt, ...options });
@@ -67,27 +67,9 @@ it.each([
 });
 
 it('lets signals in between two tokens', async () => {
-  await setBackend('wasm');
-  const model = new DecoderModel({
-    vocab_size: 256,
-    hidden_size: 16,
-    num_hidden_layers: 1,
-    num_attention_heads: 2,
-  });
-  let turns = 0;
-  const count = (): void => {
-    turns++;
-    pending = setImmediate(count);
-  };
-  let pending = setImmediate(count);
-  await sampleContinuation(model, byteTokenizer(), {
-    prompt: 'a',
-    tokens: 20,
-    temperature: 0,
-    topP: 1,
-    seed: 0,
-  });
-  clearImmediate(pending);
+  const model = tiny();
+  const options = { prompt: 'a', tokens: 20, temperature: 0, topP: 1, seed: 0 };
+  const turns = await turnsDuring(() => sampleContinuation(model, byteTokenizer(), options));
   expect(turns).toBeGreaterThanOrEqual(20);
   model.dispose();
 });

@@ -1,4 +1,5 @@
 /** What the tests of commands share: fixtures, a temporary folder, and what was printed. */
+import { cpSync, rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -28,6 +29,14 @@ export class CommandSpace {
 
   path(name: string): string {
     return join(this.folder, name);
+  }
+
+  /** A fresh copy of a fixture's model; its folder. */
+  model(name: string): string {
+    const folder = this.path('model');
+    rmSync(folder, { recursive: true, force: true });
+    cpSync(fixture(name), folder, { recursive: true });
+    return folder;
   }
 
   /** What this test printed since it began, or since `clear`. */

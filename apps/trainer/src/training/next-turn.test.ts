@@ -5,25 +5,12 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openTrainingData } from '../data/training-data.ts';
 import { evaluate } from '../evaluation/evaluate.ts';
 import { BYTES, ShortRuns } from '../testing/short-run.ts';
+import { turnsDuring } from '../testing/turns.ts';
 import { Trainer } from './trainer.ts';
 
 const runs = new ShortRuns();
 beforeAll(() => setBackend('wasm'));
 afterAll(() => runs.remove());
-
-/** Turns of the event loop that `work` lets in. */
-async function turnsDuring(work: () => Promise<unknown>): Promise<number> {
-  let turns = 0;
-  let pending: NodeJS.Immediate;
-  const count = (): void => {
-    turns++;
-    pending = setImmediate(count);
-  };
-  pending = setImmediate(count);
-  await work();
-  clearImmediate(pending);
-  return turns;
-}
 
 it('settling and evaluation let others have a turn at every batch', async () => {
   const config = runs.config(
