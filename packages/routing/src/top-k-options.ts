@@ -41,6 +41,14 @@ export interface TopKRouterOptions extends LinearGateOptions {
   readonly orthogonality?: GateOrthogonality;
 }
 
+/** Whether k gates are made to sum to 1: as told, else for k ≥ 2 and for raw scores, which are no gates by themselves. */
+export function gatesSumToOne(
+  { normalise, scores }: { readonly normalise?: boolean | undefined; readonly scores?: GateScore },
+  k: number,
+): boolean {
+  return normalise ?? (k >= 2 || scores === 'raw');
+}
+
 /** Without what only the initial weights need. */
 export type ResolvedTopKOptions = Required<
   Omit<TopKRouterOptions, 'prefix' | 'rng' | 'deviation' | 'orthogonalGain' | 'gateWidth'>

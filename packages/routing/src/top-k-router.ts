@@ -20,7 +20,7 @@ import { gateParameter, gateProbabilities, linearLogits, tidyRouting, tokenRows 
 import type { HostStatistics, RouteContext, Router, RouterState, Routing } from './router.ts';
 import { checkRouterState } from './router-state.ts';
 import { selectTopK } from './select-top-k.ts';
-import type { ResolvedTopKOptions, TopKRouterOptions } from './top-k-options.ts';
+import { gatesSumToOne, type ResolvedTopKOptions, type TopKRouterOptions } from './top-k-options.ts';
 
 const BIAS = 'correction_bias';
 
@@ -59,7 +59,7 @@ export class TopKRouter implements Router {
       groups: options.groups ?? 1,
       keptGroups: options.keptGroups ?? 1,
       groupTop: options.groupTop ?? 2,
-      normalise: options.normalise ?? (options.k > 1 || options.scores === 'raw'),
+      normalise: gatesSumToOne(options, options.k),
       scale: options.scale ?? 1,
       balanceLoss: options.balanceLoss ?? 0,
       sequenceLoss: options.sequenceLoss ?? 0,

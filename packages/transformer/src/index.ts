@@ -35,7 +35,6 @@ export { type RopeScaling, ropeScalingSchema } from './rope-scaling.ts';
 export { inverseFrequencies } from './rotary-frequencies.ts';
 export {
   expertGroups,
-  gatesSumToOneAt,
   type RouterConfig,
   type RouterKind,
   routerConfigSchema,

@@ -169,14 +169,6 @@ export type TopKRouterConfig = Extract<RouterConfig, { kind: (typeof PRESETS)[nu
 /** Groups of experts in which plan, choice and gates are each group's own; only SPECTRA's router has several. */
 export const expertGroups = (router: RouterConfig): number => (router.kind === 'spectra' ? router.groups : 1);
 
-/** Whether a token's k gates are made to sum to 1: as told, else for k ≥ 2 and for raw scores, which are no gates. */
-export function gatesSumToOneAt(
-  { normalise, scores }: { readonly normalise?: boolean | undefined; readonly scores?: string },
-  k: number,
-): boolean {
-  return normalise ?? (k >= 2 || scores === 'raw');
-}
-
 export function isTopK(router: RouterConfig): router is TopKRouterConfig {
   return (PRESETS as readonly string[]).includes(router.kind);
 }

@@ -1,9 +1,9 @@
 /** Plans how a mixture of E experts becomes one of 2E, of which a token meets twice as many. */
 import type { ModelStore, StoredEntry } from '@spectra/checkpoint';
+import { gatesSumToOne } from '@spectra/routing';
 import { checkValue, SpectraError } from '@spectra/tensor';
 import {
   describeModel,
-  gatesSumToOneAt,
   type Json,
   MOE_OVERRIDE,
   type ModelDescription,
@@ -111,12 +111,12 @@ interface RouterChange {
 /** What changes of the router, where the same options would not give the same gates. */
 function routerChange({ router, experts, k, copies = 1 }: MoeShape): RouterChange {
   if (copies > 1 || (router.kind !== 'topk' && router.kind !== 'softmax-topk')) return { copies: 2 * copies };
-  const normalise = gatesSumToOneAt(router, k);
+  const normalise = gatesSumToOne(router, k);
   if (router.kind === 'softmax-topk') return { router: { ...router, normalise } };
   const { groups, kept_groups: kept, group_top: top, scores, scale } = router;
   const limited = kept < groups;
   // what is left to the default is another for twice as many experts
-  const turned = normalise !== gatesSumToOneAt(router, 2 * k);
+  const turned = normalise !== gatesSumToOne(router, 2 * k);
   // gates of a softmax halve by themselves
   const halved = !normalise && scores === 'sigmoid';
   if (!limited && !halved && !turned) return {};

@@ -1,14 +1,8 @@
 /** Routers as tensors to be written: fresh ones, made layer by layer when they are asked for, or given ones. */
 import { sizeOf } from '@spectra/checkpoint';
-import type { HostArray, Router } from '@spectra/routing';
+import { gatesSumToOne, type HostArray, type Router } from '@spectra/routing';
 import { BlankRng, Rng, readTensors } from '@spectra/tensor';
-import {
-  type Architecture,
-  createRouters,
-  gatesSumToOneAt,
-  type NamedShape,
-  type RouterConfig,
-} from '@spectra/transformer';
+import { type Architecture, createRouters, type NamedShape, type RouterConfig } from '@spectra/transformer';
 import type { Tensor } from '@tensorflow/tfjs-core';
 
 export interface RouterTensor extends NamedShape {
@@ -106,13 +100,13 @@ export function gateSum(router: RouterConfig, k: number): number | undefined {
     case 'deepseek-v3':
     case 'simbal':
     case 'ernie':
-      return gatesSumToOneAt(router, k) ? router.scale : undefined;
+      return gatesSumToOne(router, k) ? router.scale : undefined;
     case 'quantile':
     case 'softmax-topk':
     case 'cosine':
     case 'rmoe':
     case 'gru-switch':
-      return gatesSumToOneAt(router, k) ? 1 : undefined;
+      return gatesSumToOne(router, k) ? 1 : undefined;
     case 'hash':
     case 'random':
       return 1;
