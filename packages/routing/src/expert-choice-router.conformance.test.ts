@@ -97,6 +97,17 @@ describe('expert choice', () => {
     release(router, x, routing);
   });
 
+  test('equal logits pass the first thresholds on every expert', async () => {
+    for (const experts of [3, 7, 16]) {
+      const router = expertChoice({ experts, k: 1 });
+      router.gate.variable.assign(tf.zeros([experts, HIDDEN]));
+      const x = tokensOf(11);
+      const routing = router.route(x, context('none'));
+      expect([...(await routing.load.data<'int32'>())]).toEqual(new Array<number>(experts).fill(TOKENS));
+      release(router, x, routing);
+    }
+  });
+
   test('the gradient reaches the gate through the scores', async () => {
     const router = expertChoice({ experts: 4, k: 2 });
     const x = tokensOf(12);

@@ -13,6 +13,12 @@ import { selectQuota } from './select-quota.ts';
 import { selectTopK } from './select-top-k.ts';
 import { capacity, liveRows } from './selection.ts';
 
+/**
+ * Scores that are equal to their threshold but for rounding pass it: a backend's softmax may end a few ulps below the
+ * 1/E of equal logits, and a single expert's below 1.
+ */
+const WITHIN_ROUNDING = 1 - 1e-6;
+
 export interface ExpertChoiceOptions extends LinearGateOptions {
   /** An expert takes ⌈capacityFactor·N·k/E⌉ tokens, so that a token has capacityFactor·k on average; 1 by default. */
   readonly capacityFactor?: number;
@@ -92,7 +98,8 @@ export class ExpertChoiceRouter implements Router {
       return selectQuota(probabilities, this.experts, (this.capacityFactor * this.k) / this.experts, options)
         .indices;
     }
-    return selectTopK(probabilities, this.experts, { ...options, atLeast: tf.tensor1d(this.threshold) });
+    const atLeast = tf.tensor1d(this.threshold.map(threshold => threshold * WITHIN_ROUNDING));
+    return selectTopK(probabilities, this.experts, { ...options, atLeast });
   }
 
   /** Moves the thresholds towards each expert's cap-th highest score over all tokens of the step. */
