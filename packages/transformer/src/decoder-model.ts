@@ -214,12 +214,9 @@ export class DecoderModel implements Module {
     const { embeddingScale, hidden } = this.architecture;
     const rows = (table: Parameter, ids: tf.Tensor): tf.Tensor2D =>
       gatherRows(table.variable as unknown as tf.Tensor2D, tf.reshape(ids, [-1]) as tf.Tensor1D);
-    const found = rows(this.parts.embedding, inputIds);
-    const scaled = embeddingScale === 1 ? found : tf.mul<tf.Tensor2D>(found, embeddingScale);
-    const tokens =
-      embeddingNoise === undefined
-        ? scaled
-        : tf.add<tf.Tensor2D>(scaled, tf.reshape(embeddingNoise, scaled.shape));
+    let tokens = rows(this.parts.embedding, inputIds);
+    if (embeddingScale !== 1) tokens = tf.mul(tokens, embeddingScale);
+    if (embeddingNoise !== undefined) tokens = tf.add(tokens, tf.reshape(embeddingNoise, tokens.shape));
     if (this.parts.positions === undefined) return tokens;
     const counted = tf.expandDims(tf.range(past.length, past.length + length, 1, 'int32'), 0);
     const standing = positions ?? packing?.positions ?? counted;

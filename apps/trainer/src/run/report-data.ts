@@ -98,24 +98,44 @@ export function describeBound({ name, value, direction, bound }: Bound): string 
   return `${name} ${shown}, wanted ${direction === 'below' ? '<' : '>'} ${bound.toFixed(3)}`;
 }
 
-function cards(summary: Summary): NonNullable<RunReport['summary']> {
+type Card = NonNullable<RunReport['summary']>[number];
+
+/** What the figures of the summary are called on the page, and what they are of. */
+const FIGURES: Readonly<Record<string, Pick<Card, 'name' | 'unit' | 'note'>>> = {
+  eval_loss: { name: 'held-out loss', unit: 'nats per token', note: "against the text's unigram entropy" },
+  eval_loss_below_baseline: {
+    name: 'held-out loss',
+    unit: 'nats per token',
+    note: "against the baseline's of equal steps",
+  },
+  load_cv: { name: 'load CV', note: 'training rule, worst layer: the deviation of loads over their mean' },
+  load_cv_causal: { name: 'load CV, causal', note: 'the rule that decodes, worst layer' },
+  gram_orthogonality: {
+    name: 'Gram orthogonality',
+    note: 'smallest of the layers; 1 if all experts are orthogonal',
+  },
+};
+
+function cards(summary: Summary): Card[] {
   const bounded = summary.bounds.map(({ name, value, direction, bound, met }) => ({
-    name: name.replaceAll('_', ' '),
+    ...(FIGURES[name] ?? { name: name.replaceAll('_', ' ') }),
     value,
     bound: `${direction === 'below' ? '<' : '>'} ${Number(bound.toFixed(3))}`,
     status: met ? ('met' as const) : ('missed' as const),
-    ...(name === 'eval_loss' ? { note: 'nats per token, against the unigram entropy' } : {}),
   }));
-  const plain = (name: string, value: number | null, note?: string) => ({
-    name,
-    value,
-    ...(note === undefined ? {} : { note }),
-  });
   return [
     ...bounded,
-    plain('rule agreement', summary.rule_agreement, 'shared experts of training and causal rule'),
-    plain('tokens per second', Math.round(summary.train_tokens_per_second)),
-    plain('training seconds', Math.round(summary.train_seconds)),
+    {
+      name: 'rule agreement',
+      value: summary.rule_agreement,
+      note: 'share of experts that training and causal rule have in common',
+    },
+    {
+      name: 'throughput',
+      value: Math.round(summary.train_tokens_per_second),
+      unit: 'tokens/s',
+      note: `${Math.round(summary.train_seconds)} s of training`,
+    },
   ];
 }
 

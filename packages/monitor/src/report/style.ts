@@ -34,7 +34,7 @@ display:grid;grid-row:span 4;grid-template-rows:subgrid;row-gap:2px;align-items:
 .card .value{font-size:1.75rem;font-weight:650;line-height:1.3;letter-spacing:-.02em;font-variant-numeric:tabular-nums;overflow-wrap:anywhere}
 .card .bound{font-size:.88rem;color:var(--muted)}
 .card .note{font-size:.8rem}
-.status{font-weight:650;margin-right:.6em}
+.status{font-weight:650;margin-right:.6em;white-space:nowrap}
 .met .status{color:var(--met)}.missed .status{color:var(--missed)}
 .missed{border-color:color-mix(in oklab,var(--missed) 55%,var(--line))}
 figure{margin:0}figcaption{font-weight:600;font-size:.92rem;margin-bottom:4px}
