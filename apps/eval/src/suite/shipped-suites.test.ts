@@ -80,3 +80,19 @@ it('paper-small spends tokens as the plan of the paper says', () => {
     expect(fewest(id), id).toBeGreaterThanOrEqual(6e5);
   expect(runsOf(plan, 'B')).toHaveLength(4 * 4 + 2);
 });
+
+it('paper-small-fresh trains what paper-small trains, on seeds that are not in it', () => {
+  const seedless = (name: string) =>
+    runsOf(planOf(name), 'T1').map(({ label, tokens, config: { seed, ...config } }) => ({
+      label: label.replace(/, seed \d+$/, ''),
+      seed,
+      trained: { tokens, ...config },
+    }));
+  const [chosen, fresh] = [seedless('paper-small'), seedless('paper-small-fresh')];
+  for (const { label, seed, trained } of fresh) {
+    const twins = chosen.filter(run => run.label === label);
+    expect(twins.length, label).toBeGreaterThan(0);
+    expect(twins.map(twin => twin.seed)).not.toContain(seed);
+    expect(trained).toEqual(twins[0]!.trained);
+  }
+});
