@@ -106,6 +106,7 @@ section{padding:18px 14px;border-radius:10px;margin:16px 0}
 .cards{grid-template-columns:1fr 1fr;gap:10px}.card{padding:12px 14px}.card .value{font-size:1.4rem}
 .wide{display:none}.narrow{display:block}
 .words{min-width:210px}td:nth-child(2):not(.n){white-space:normal;overflow-wrap:normal;min-width:8.5em;line-height:1.3}
+th:first-child[scope=row]:not(.n){white-space:normal;overflow-wrap:normal;min-width:8.5em;line-height:1.3}
 .tabs button,.experts button{min-height:40px}
 }
 @media print{body{background:none}section,.card{break-inside:avoid}nav,.route{display:none}}`;
