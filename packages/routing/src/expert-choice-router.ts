@@ -32,9 +32,9 @@ export interface ExpertChoiceOptions extends LinearGateOptions {
  * its experts by falling score, then −1, which is what `Routing` asks for. Gates are the scores themselves. Balanced
  * by construction and not causal: whether an expert takes a token depends on the tokens after it.
  *
- * The causal substitute, for `potentials` and `none`: expert e takes every token with P_te ≥ θ_e, θ_e being the moving
- * average over earlier steps of e's cap-th highest score (the state `threshold`; 1/E before any step): Expert Threshold
- * routing (Sun et al. 2026). Loads are then equal on average only.
+ * The causal substitute, for `potentials` and `none`: expert e takes every token with P_te ≥ θ_e, but for rounding, θ_e
+ * being the moving average over earlier steps of e's cap-th highest score (the state `threshold`; 1/E before any step):
+ * Expert Threshold routing (Sun et al. 2026). Loads are then equal on average only.
  */
 export class ExpertChoiceRouter implements Router {
   readonly kind = 'expert-choice';
