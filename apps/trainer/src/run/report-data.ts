@@ -2,7 +2,7 @@
 import type { MetricRecord, RunReport } from '@spectra/monitor/node';
 import type { TrainerConfig } from '../config/schema.ts';
 import type { Sample } from '../evaluation/sample.ts';
-import type { Bound, Summary } from './summary.ts';
+import type { Bound, BoundName, Summary } from './summary.ts';
 import type { RunOutcome } from './train-run.ts';
 
 export interface ReportInput {
@@ -100,8 +100,8 @@ export function describeBound({ name, value, direction, bound }: Bound): string 
 
 type Card = NonNullable<RunReport['summary']>[number];
 
-/** What the figures of the summary are called on the page, and what they are of. */
-const FIGURES: Readonly<Record<string, Pick<Card, 'name' | 'unit' | 'note'>>> = {
+/** What the bounded figures are called on the page, and what they are of. */
+const FIGURES: Readonly<Record<BoundName, Pick<Card, 'name' | 'unit' | 'note'>>> = {
   eval_loss: { name: 'held-out loss', unit: 'nats per token', note: "against the text's unigram entropy" },
   eval_loss_below_baseline: {
     name: 'held-out loss',
@@ -118,7 +118,7 @@ const FIGURES: Readonly<Record<string, Pick<Card, 'name' | 'unit' | 'note'>>> = 
 
 function cards(summary: Summary): Card[] {
   const bounded = summary.bounds.map(({ name, value, direction, bound, met }) => ({
-    ...(FIGURES[name] ?? { name: name.replaceAll('_', ' ') }),
+    ...FIGURES[name],
     value,
     bound: `${direction === 'below' ? '<' : '>'} ${Number(bound.toFixed(3))}`,
     status: met ? ('met' as const) : ('missed' as const),

@@ -41,8 +41,15 @@ export interface Summary {
   readonly bounds: readonly Bound[];
 }
 
+export type BoundName =
+  | 'eval_loss'
+  | 'eval_loss_below_baseline'
+  | 'load_cv'
+  | 'load_cv_causal'
+  | 'gram_orthogonality';
+
 export interface Bound {
-  readonly name: string;
+  readonly name: BoundName;
   readonly value: number | null;
   readonly bound: number;
   readonly direction: 'below' | 'above';
@@ -121,7 +128,7 @@ export function withBaseline(summary: Summary, baselineLoss: number): Summary {
   };
 }
 
-function bound(name: string, value: number | null, direction: 'below' | 'above', limit: number): Bound {
+function bound(name: BoundName, value: number | null, direction: 'below' | 'above', limit: number): Bound {
   const met = value !== null && (direction === 'below' ? value < limit : value > limit);
   return { name, value, bound: limit, direction, met };
 }
